@@ -1,0 +1,52 @@
+"""The paper broker put together: venue, wire and adapter in one process, as `runtime` moves them."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Literal
+
+from interlock.brokers.paper.adapter import PaperBroker
+from interlock.brokers.paper.book import SqliteBook
+from interlock.brokers.paper.plan import Plan
+from interlock.brokers.paper.venue import PaperVenue
+from interlock.brokers.paper.wire import Wire
+from interlock.matching import Rules
+from interlock.model.ids import AccountName
+from interlock.model.instrument import Instrument
+from interlock.model.money import Nanos
+from interlock.ports import Capabilities, Clock
+
+CAPABILITIES: Final = Capabilities(has_native_brackets=True, has_replace=True, visibility_delay=0)
+
+
+class Paper:
+    """`broker` is the door; `on_market`, `advance`, `next_due` and `ping` are for whoever moves time.
+
+    Args:
+        path: the venue's own file; None keeps nothing.
+        capabilities: what the venue offers; without native brackets or replacing, `encode` refuses them.
+    """
+
+    def __init__(self, instruments: Mapping[str, Instrument], balances: Mapping[str, Decimal], *,
+                 path: Path | str | None = None, rules: Rules | None = None, plan: Plan | None = None,
+                 capabilities: Capabilities = CAPABILITIES, when_closed: Literal["queue", "reject"] = "queue",
+                 clock: Clock | None = None) -> None:
+        self.accounts = tuple(AccountName(name) for name in balances)
+        self.venue = PaperVenue(instruments, balances, book=None if path is None else SqliteBook(path), rules=rules,
+                                plan=plan, when_closed=when_closed, visibility=capabilities.visibility_delay,
+                                clock=clock)
+        self.wire = Wire(self.venue, self.venue.schedule, plan)
+        self.venue.listen(self.wire.push)
+        self.broker = PaperBroker(self.wire, instruments, self.accounts, capabilities)
+        self.on_market = self.venue.on_market
+        self.advance = self.venue.advance
+        self.next_due = self.venue.next_due
+        self.ping = self.broker.ping
+
+    def close(self) -> None:
+        """Close the book. The broker's own `close` ends the connection."""
+        self.venue.close()
+
+    @property
+    def now(self) -> Nanos:
+        return self.venue.schedule.now

@@ -1,0 +1,87 @@
+"""How every command answers: one JSON value or a table on stdout, the story on stderr, and its exit status.
+
+0 fine; 1 found something; 2 misuse (arguments, configuration, a data file); 3 could not tell or could not do it.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+from interlock.errors import ConfigError, InputError, InterlockError, JournalDamaged
+
+FINE: Final = 0
+FOUND: Final = 1
+MISUSE: Final = 2
+COULD_NOT: Final = 3
+
+State = Annotated[Path, typer.Option(
+    "--state", envvar="INTERLOCK_STATE", help="The state directory.", show_envvar=True, file_okay=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else on stdout.")]
+
+
+def story(text: str) -> None:
+    """A line for the person, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def leave(status: int) -> NoReturn:
+    raise typer.Exit(status)
+
+
+@contextmanager
+def errors_said() -> Iterator[None]:
+    """Turn our own errors into one clear line and the exit status of their kind."""
+    try:
+        yield
+    except JournalDamaged as error:
+        story(f"interlock: {error}")
+        raise typer.Exit(FOUND) from None
+    except (ConfigError, InputError) as error:
+        story(f"interlock: {error}")
+        raise typer.Exit(MISUSE) from None
+    except InterlockError as error:
+        story(f"interlock: {error}")
+        raise typer.Exit(COULD_NOT) from None
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+    """A table on stdout; `empty` when there is nothing to show."""
+    if not rows:
+        print(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    Console().print(grid)
+
+
+def rows_or_json(rows: Sequence[dict[str, Any]], *, as_json: bool, title: str, columns: Sequence[str], empty: str,
+                 cell: Callable[[Any], str] = lambda value: "" if value is None else str(value)) -> None:
+    """The same rows either way."""
+    if as_json:
+        print_json(list(rows))
+        return
+    table(title, columns, [[cell(row.get(column)) for column in columns] for row in rows], empty=empty)
+
+
+def existing(state: Path) -> Path:
+    """The state directory, which must have been made by `interlock init` or `run`. Raises ConfigError."""
+    if not state.is_dir():
+        raise ConfigError(f"{state} is no directory; `interlock init --state {state}` makes one")
+    if not (state / "interlock.toml").exists():
+        raise ConfigError(f"{state} holds no Interlock state; `interlock init --state {state}` makes one")
+    return state

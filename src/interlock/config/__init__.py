@@ -1,0 +1,1 @@
+"""The whole configuration: one file, read once, frozen, journaled by content."""

@@ -1,0 +1,191 @@
+"""From the frozen Config to the numbers that each room is handed. Rooms never see the configuration itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from interlock.brokers.paper.plan import Fault, Plan, Verb
+from interlock.config import sessions
+from interlock.config.schema import Account, Broker, Config, Gate, Lane
+from interlock.decisions import registry as strategies
+from interlock.decisions.alerts.convert import ExitProfile
+from interlock.decisions.stage import Seat
+from interlock.engine.setup import AccountSetup, LaneSetup, Setup
+from interlock.engine.view import GATE_FEATURES
+from interlock.errors import ConfigError
+from interlock.execution.state import AccountProfile
+from interlock.gate.guards.position_count import PositionCount
+from interlock.gate.guards.reentry import ReentryCooldown
+from interlock.gate.phases.balance import Balance
+from interlock.gate.phases.connection import Connection
+from interlock.gate.phases.daily_loss import DailyLoss
+from interlock.gate.phases.regime import RegimeConditions
+from interlock.gate.registry import GateRules, Registry
+from interlock.gate.sizing import SizingRules
+from interlock.intake import rules as intake
+from interlock.intake.guards import discover
+from interlock.intake.stage import Intake
+from interlock.matching import Rules
+from interlock.model.account import Mode
+from interlock.model.calendar import SessionTable
+from interlock.model.ids import AccountName, LaneName, StrategyName
+from interlock.model.instrument import Kind
+from interlock.model.limits import SafeLimits
+from interlock.model.market import TIMEFRAMES
+from interlock.model.money import MINUTE, SECOND, Nanos
+from interlock.ports import Capabilities
+from interlock.routing.stage import AccountRoute, GroupGate, LaneRoute
+
+MILLISECOND = 1_000_000
+ALWAYS_OPEN = "always_open"
+
+
+def session_tables(config: Config, *, is_simulated: bool) -> Mapping[str, SessionTable]:
+    """The sessions of every instrument; the simulated market has a calendar of its own that never closes."""
+    table = config.table()
+    if is_simulated:
+        return dict.fromkeys(table, sessions.load(ALWAYS_OPEN))
+    return {symbol: sessions.load(instrument.calendar) for symbol, instrument in table.items()}
+
+
+def setup(config: Config, *, digest: str, epoch: int, state_id: str, clock: str, is_simulated: bool,
+          fed: Sequence[tuple[str, Nanos]]) -> Setup:
+    """The core's setup. `fed` names what the feed brings: instruments and their bar lengths.
+
+    Raises ConfigError for a strategy, a parameter or a session table that there is not.
+    """
+    seats = tuple(_seats(config, fed, is_simulated=is_simulated))
+    columns = tuple(dict.fromkeys((*(name for seat in seats for name in seat.strategy.needs.features), *GATE_FEATURES)))
+    return Setup(
+        state_id=state_id, mode=config.desk.mode, clock=clock, config_digest=digest, config_epoch=epoch,
+        instruments=config.table(), sessions=session_tables(config, is_simulated=is_simulated),
+        accounts={AccountName(name): _account(config, account) for name, account in config.accounts.items()},
+        lanes={LaneName(name): _lane(config, name, lane) for name, lane in config.lanes.items()},
+        seats=seats, watched=tuple(fed), columns=columns, registry=Registry(gate_rules(config)))
+
+
+def _seats(config: Config, fed: Sequence[tuple[str, Nanos]], *, is_simulated: bool) -> list[Seat]:
+    table, lengths = config.table(), dict(fed)
+    seats = []
+    for lane_name, lane in config.lanes.items():
+        for name, entry in lane.strategies.items():
+            strategy = strategies.build(entry.kind, entry.params)
+            chosen = [symbol for symbol in entry.instruments if symbol in lengths]
+            if not is_simulated and entry.on_recordings == "every_instrument":
+                chosen = [symbol for symbol in lengths if table[symbol].kind.value in lane.kinds]
+            for symbol in chosen:
+                # A recording is used with the bars it has; a feed is asked for those of the configuration.
+                length = TIMEFRAMES[entry.bars] if is_simulated else lengths[symbol]
+                seats.append(Seat(LaneName(lane_name), StrategyName(name), strategy, table[symbol], length))
+    return seats
+
+
+def _account(config: Config, account: Account) -> AccountSetup:
+    broker = config.brokers[account.broker]
+    capabilities = Capabilities(has_native_brackets=broker.has_native_brackets, has_replace=broker.has_replace,
+                                visibility_delay=broker.visibility_delay_ms * MILLISECOND)
+    return AccountSetup(profile=AccountProfile(capabilities=capabilities, pair_may_rest=account.pair_may_rest),
+                        limits=limits(account), currency=account.currency)
+
+
+def limits(account: Account) -> SafeLimits:
+    """SafeBroker's limits of one account. The value of a contract is that of the dearest future at its present price."""
+    safe = account.safe
+    return SafeLimits(notional_per_order=safe.notional_per_order, shares_per_symbol=safe.shares_per_symbol,
+                      contracts_per_symbol=safe.contracts_per_symbol, orders_per_minute=safe.orders_per_minute,
+                      daily_loss=safe.daily_loss, symbols=safe.symbols)
+
+
+def matching_rules(broker: Broker) -> Rules:
+    """The paper venue's fill rules with the configured latency."""
+    return Rules(latency=broker.latency_ms * MILLISECOND, cancel_latency=broker.latency_ms * MILLISECOND)
+
+
+def faults(broker: Broker) -> Plan | None:
+    """The paper venue's fault plan; None where nothing is planned. Raises ConfigError for a verb that there is not."""
+    if not broker.plan:
+        return None
+    planned = []
+    for line in broker.plan:
+        try:
+            verb = Verb(line.verb)
+        except ValueError:
+            known = ", ".join(verb.value for verb in Verb)
+            raise ConfigError(f"brokers: no fault is called {line.verb!r}; there are {known}") from None
+        planned.append(Fault(on=line.on, verb=verb, nth=line.nth, chance=line.chance, delay=line.delay_ms * MILLISECOND,
+                             fraction=line.fraction, reason=line.reason))
+    return Plan(planned, broker.plan_seed)
+
+
+def _lane(config: Config, name: str, lane: Lane) -> LaneSetup:
+    accounts = tuple(
+        AccountRoute(account=AccountName(account), symbols=config.accounts[account].symbols,
+                     groups=tuple(GroupGate(name=group, is_open=config.groups[group].is_open, symbols=config.groups[group].symbols)
+                                  for group in config.accounts[account].groups))
+        for account in lane.accounts)
+    route = LaneRoute(lane=LaneName(name), accounts=accounts, kinds=tuple(Kind(kind) for kind in lane.kinds), symbols=lane.symbols)
+    profiles = {StrategyName(row.strategy): ExitProfile(
+        name=row.exit_profile, stop_atrs=None if row.stop_atrs is None else Decimal(repr(row.stop_atrs))) for row in lane.alerts}
+    return LaneSetup(route=route, detector=lane.regime, profiles=profiles)
+
+
+def gate_rules(config: Config) -> GateRules:
+    """The numbers of every check, from the [gate] section and the strategies' lists of regimes."""
+    gate = config.gate
+    allowed = {name: strategy.regimes for lane in config.lanes.values() for name, strategy in lane.strategies.items()
+               if strategy.regimes}
+    sizing = SizingRules(risk_per_trade=gate.risk_per_trade, slippage_ticks_future=gate.slippage_ticks)
+    shipped = GateRules()
+    return replace(
+        shipped, sizing=sizing, **_phases(gate, allowed),
+        data_quality=replace(shipped.data_quality, quote_age_max=gate.quote_age_ms_max * MILLISECOND),
+        risk_limits=replace(
+            shipped.risk_limits, daily_loss_share=gate.daily_loss_share, weekly_loss_share=gate.weekly_loss_share,
+            losses_in_a_row_max=gate.losses_in_a_row_max, leverage_max=gate.leverage_max, all_daily_loss=gate.all_daily_loss,
+            all_orders_per_minute=gate.all_orders_per_minute, all_notional=gate.all_notional),
+        position_count=PositionCount(total_max=gate.positions_max, source_max=gate.positions_per_source_max,
+                                     underlying_max=gate.positions_per_underlying_max),
+        directional_concentration=replace(
+            shipped.directional_concentration, same_direction_share=gate.same_direction_share,
+            daily_loss_share=gate.daily_loss_share, group_positions_max=gate.group_positions_max),
+        degradation=replace(shipped.degradation, rest=gate.degraded_rest_minutes * MINUTE),
+        liquidity=replace(shipped.liquidity, spread_ticks_max=gate.spread_ticks_max,
+                          spread_basis_points_max=gate.spread_basis_points_max),
+        reentry_cooldown=ReentryCooldown(cooldown=gate.cooldown_minutes * MINUTE,
+                                         opposite_wait=gate.opposite_wait_seconds * SECOND,
+                                         entries_per_day_max=gate.entries_per_day_max),
+        collar=replace(shipped.collar, share_max=gate.collar_share))
+
+
+def _phases(gate: Gate, allowed: Mapping[str, tuple[str, ...]]) -> dict[str, Connection | Balance | DailyLoss | RegimeConditions]:
+    return {
+        "connection": Connection(proof_age_max=gate.account_age_ms_max * MILLISECOND),
+        "balance": Balance(risk_share_max=gate.risk_share_max, open_risk_share_max=gate.open_risk_share_max),
+        "daily_loss": DailyLoss(share=gate.daily_loss_share),
+        "regime": RegimeConditions(age_max=gate.regime_age_minutes_max * MINUTE, allowed=allowed),
+    }
+
+
+def intake_stage(config: Config, tables: Mapping[str, SessionTable]) -> Intake:
+    """The intake with the rules of every lane that takes alerts."""
+    return Intake({LaneName(name): lane_rules(config, name, lane) for name, lane in config.lanes.items()},
+                  lambda symbol, ts: tables[symbol].session_at(ts), guards=discover())
+
+
+def lane_rules(config: Config, name: str, lane: Lane) -> intake.LaneRules:
+    table = config.table()
+    rows = []
+    for row in lane.alerts:
+        profile = intake.ExitProfile(name=row.exit_profile, has_computed_stop=row.stop_atrs is not None,
+                                     is_target_owned=row.exit_profile == "alert")
+        window = None
+        if row.window is not None:
+            window = intake.Window(row.window.minute_of(row.window.start), row.window.minute_of(row.window.end))
+        rows.append(intake.AlertRow(
+            strategy=StrategyName(row.strategy), script_id=row.script_id, source_symbol=row.source_symbol, symbol=row.symbol,
+            instrument=row.instrument, kind=table[row.instrument].kind, exit_profile=profile, window=window, fires=row.fires))
+    kinds = tuple(Kind(kind) for kind in lane.kinds)
+    symbols = lane.symbols or tuple(table)     # kinds are the lane gate's own question
+    return intake.LaneRules(name=LaneName(name), mode=Mode(config.desk.mode), kinds=kinds, symbols=symbols,
+                            accounts=tuple(AccountName(account) for account in lane.accounts), rows=tuple(rows))
+

@@ -1,0 +1,312 @@
+"""What may stand in interlock.toml, with the defaults that protect. No limit can be switched off.
+
+Every field is one key of the file. Money, prices and quantities are decimal strings. A key that is not here is an error.
+"""
+
+from decimal import Decimal
+from typing import Final, Literal
+
+from msgspec import Struct, field
+
+from interlock.errors import ConfigError
+from interlock.model.instrument import INSTRUMENTS, Instrument, Kind
+from interlock.model.market import TIMEFRAMES
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class Desk(Section):
+    """Mode has no default: the desk does not guess."""
+
+    mode: Literal["paper", "live"]
+    snapshot_every: int = 20_000       # journal entries between two snapshots
+    reconcile_seconds: int = 30
+
+    def __post_init__(self) -> None:
+        _positive("desk", self, "snapshot_every", "reconcile_seconds")
+
+
+class Web(Section):
+    """Where the page and the hook listen. Host facts: they take no part in the digest of a run."""
+
+    host: str = "127.0.0.1"
+    port: int = 8700
+    hook_port: int = 8701
+    body_bytes_max: int = 16_384
+    declared_proxies: tuple[str, ...] = ()   # addresses whose forwarding headers are believed, for the hook alone
+
+
+class SimulatedFeed(Section):
+    """The simulated market: a pure function of seed and time."""
+
+    seed: int = 7
+    instruments: tuple[str, ...] = ("MNQ", "MES")
+
+
+class Feeds(Section):
+    simulated: SimulatedFeed = field(default_factory=SimulatedFeed)
+
+
+class PaperFault(Section):
+    """One fault of the paper venue, for rehearsal: the `nth` time that `on` happens (0: each time), `verb` strikes."""
+
+    on: str
+    verb: str
+    nth: int = 1
+    chance: float | None = None
+    delay_ms: int = 0
+    fraction: Decimal = Decimal("0.5")
+    reason: str = "by plan"
+
+
+class Broker(Section):
+    """One venue. `paper` is built in."""
+
+    kind: Literal["paper"] = "paper"
+    latency_ms: int = 250
+    has_native_brackets: bool = True
+    has_replace: bool = True
+    visibility_delay_ms: int = 0
+    plan: tuple[PaperFault, ...] = ()
+    plan_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.latency_ms <= 60_000:
+            raise ConfigError(f"brokers: latency_ms must be 0 to 60000, found {self.latency_ms}")
+
+
+class SafeLimits(Section):
+    """SafeBroker's own limits for one account; the gate has its own beside them. Paper defaults."""
+
+    notional_per_order: Decimal = Decimal(50_000)
+    shares_per_symbol: Decimal = Decimal(2_000)
+    contracts_per_symbol: Decimal = Decimal(20)
+    orders_per_minute: int = 60
+    daily_loss: Decimal = Decimal(5_000)
+    symbols: tuple[str, ...] = ()      # empty: every symbol of the account's lanes (paper only)
+
+    def __post_init__(self) -> None:
+        _positive("safe", self, "notional_per_order", "shares_per_symbol", "contracts_per_symbol", "orders_per_minute",
+                  "daily_loss")
+
+
+class Account(Section):
+    """One account at one broker. Usable only once the broker itself has named it."""
+
+    broker: str
+    balance: Decimal = Decimal(50_000) # what a new paper account starts with
+    currency: str = "USD"
+    symbols: tuple[str, ...] = ()      # empty: every symbol of its lanes
+    groups: tuple[str, ...] = ()
+    pair_may_rest: bool = False        # an emulated stop and target may both rest; the double fill is charged
+    safe: SafeLimits = field(default_factory=SafeLimits)
+
+
+class Group(Section):
+    """A set of accounts that can be closed to entries together."""
+
+    is_open: bool = True
+    symbols: tuple[str, ...] = ()
+
+
+class BarStrategy(Section):
+    """A strategy that answers finished bars."""
+
+    kind: str                          # its registered name
+    instruments: tuple[str, ...]
+    on_recordings: Literal["every_instrument", "configured"] = "every_instrument"
+    bars: str = "1m"
+    regimes: tuple[str, ...] = ()      # the regimes that phase 4 lets it enter in; empty: any known one
+    params: dict[str, float | int | str | bool] = {}
+
+    def __post_init__(self) -> None:
+        if self.bars not in TIMEFRAMES:
+            raise ConfigError(f"strategies: bars must be one of {', '.join(TIMEFRAMES)}, found {self.bars!r}")
+
+
+class Window(Section):
+    """Minutes of the day in the exchange's zone, half open."""
+
+    start: str
+    end: str
+
+    def __post_init__(self) -> None:
+        for value in (self.start, self.end):
+            self.minute_of(value)
+
+    @staticmethod
+    def minute_of(text: str) -> int:
+        hours, _, minutes = text.partition(":")
+        if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+            raise ConfigError(f"window: expected HH:MM, found {text!r}")
+        return int(hours) * 60 + int(minutes)
+
+
+class AlertStrategy(Section):
+    """One configured row: alerts of this strategy, script and chart symbol mean this instrument."""
+
+    strategy: str
+    script_id: str
+    source_symbol: str                 # as the chart has it: MES1!
+    symbol: str                        # as the message has it
+    instrument: str
+    exit_profile: Literal["bracket", "alert"] = "bracket"
+    window: Window | None = None
+    fires: int | None = None           # a budget of fires; None: no budget
+    stop_atrs: float | None = None     # computes a stop where the alert brings none
+
+
+class Lane(Section):
+    """One scope of the desk: kinds and symbols, accounts, strategies."""
+
+    accounts: tuple[str, ...]
+    kinds: tuple[Literal["future", "share", "crypto"], ...] = ("future", "share", "crypto")
+    symbols: tuple[str, ...] = ()      # narrower than its accounts'; empty: all of its kinds
+    regime: Literal["structure", "none"] = "structure"
+    strategies: dict[str, BarStrategy] = {}
+    alerts: tuple[AlertStrategy, ...] = ()
+    hook_token: str = ""               # name of a secret: the token in the URL of the hook
+    hook_secret: str = ""              # name of a secret: what the alert's body must hold
+
+
+class Gate(Section):
+    """The numbers of the gate's checks. Which checks apply, and in what order, is code.
+
+    Shares are of the account's equity; a limit is per account unless its name begins with `all_`.
+    """
+
+    risk_per_trade: Decimal = Decimal(120)         # planned loss at the stop, fees and slippage included
+    slippage_ticks: int = 1                        # planned into every size
+    risk_share_max: Decimal = Decimal("0.02")      # of one trade
+    open_risk_share_max: Decimal = Decimal("0.06") # of all that is open and pending
+    daily_loss_share: Decimal = Decimal("0.02")
+    weekly_loss_share: Decimal = Decimal("0.05")
+    losses_in_a_row_max: int = 6
+    leverage_max: Decimal = Decimal(20)
+    positions_max: int = 4
+    positions_per_source_max: int = 2
+    positions_per_underlying_max: int = 1
+    group_positions_max: int = 2
+    same_direction_share: Decimal = Decimal("0.60")
+    cooldown_minutes: int = 15                     # after a stop-out, same underlying and side
+    opposite_wait_seconds: int = 60
+    entries_per_day_max: int = 20                  # same underlying and side
+    degraded_rest_minutes: int = 240               # how long a source that degraded is left alone
+    quote_age_ms_max: int = 2_000
+    account_age_ms_max: int = 5_000
+    regime_age_minutes_max: int = 30
+    spread_ticks_max: int = 2
+    spread_basis_points_max: Decimal = Decimal(5)
+    collar_share: Decimal = Decimal("0.01")        # how far from the market an entry's prices may lie
+    all_daily_loss: Decimal = Decimal(10_000)
+    all_orders_per_minute: int = 600
+    all_notional: Decimal = Decimal(25_000_000)
+
+    def __post_init__(self) -> None:
+        _positive("gate", self, *(name for name in self.__struct_fields__ if name != "slippage_ticks"))
+        if self.slippage_ticks < 0:
+            raise ConfigError(f"gate.slippage_ticks must be zero or more, found {self.slippage_ticks}")
+
+
+class InstrumentSpec(Section):
+    """An instrument of your own, or another spelling of a shipped one's numbers."""
+
+    exchange: str
+    kind: Literal["future", "share", "crypto"]
+    increment: Decimal
+    tick: Decimal
+    multiplier: Decimal
+    calendar: str
+    lot: Decimal = Decimal(1)
+    fee: Decimal = Decimal(0)
+    parent: str = ""
+    micro: str | None = None
+    group: str = ""
+    spread_ticks: int = 1
+    quote_size: int = 50
+
+    def build(self, symbol: str) -> Instrument:
+        return Instrument(symbol=symbol, exchange=self.exchange, kind=Kind(self.kind), increment=self.increment,
+                          tick=self.tick, multiplier=self.multiplier, lot=self.lot, calendar=self.calendar,
+                          parent=self.parent or symbol, micro=self.micro, fee=self.fee, group=self.group or symbol,
+                          spread_ticks=self.spread_ticks, quote_size=self.quote_size)
+
+
+class Config(Section):
+    """The effective configuration, whole."""
+
+    desk: Desk
+    web: Web = field(default_factory=Web)
+    feeds: Feeds = field(default_factory=Feeds)
+    brokers: dict[str, Broker] = {}
+    accounts: dict[str, Account] = {}
+    groups: dict[str, Group] = {}
+    lanes: dict[str, Lane] = {}
+    gate: Gate = field(default_factory=Gate)
+    instruments: dict[str, InstrumentSpec] = {}
+
+    def __post_init__(self) -> None:
+        _check_references(self)
+
+    def table(self) -> dict[str, Instrument]:
+        """Every instrument by symbol: the shipped table and the configured ones, which win."""
+        return INSTRUMENTS | {symbol: spec.build(symbol) for symbol, spec in self.instruments.items()}
+
+
+HOST_SECTIONS: Final = ("web",)
+"""Sections that say where a process runs and not what it decides; they take no part in the digest."""
+
+
+def _positive(where: str, section: Section, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        if isinstance(value, Decimal) and not value.is_finite():
+            raise ConfigError(f"{where}.{name} must be a finite number, found {value}")
+        if not value > 0:
+            raise ConfigError(f"{where}.{name} must be above zero, found {value}: a safety limit cannot be off")
+
+
+def _check_references(config: Config) -> None:
+    table = config.table()
+    for name, account in config.accounts.items():
+        if len(name.encode()) > 12:
+            raise ConfigError(f"accounts.{name}: a name has at most 12 characters")
+        if account.broker not in config.brokers:
+            raise ConfigError(f"accounts.{name}.broker: no broker is called {account.broker!r}; "
+                              f"configured: {', '.join(config.brokers) or 'none'}")
+        for group in account.groups:
+            if group not in config.groups:
+                raise ConfigError(f"accounts.{name}.groups: no group is called {group!r}")
+        _known_symbols(f"accounts.{name}.symbols", account.symbols, table)
+    for symbol in config.instruments:
+        if len(symbol.encode()) > 12:
+            raise ConfigError(f"instruments.{symbol}: a symbol has at most 12 characters")
+    _known_symbols("feeds.simulated.instruments", config.feeds.simulated.instruments, table)
+    rows: set[tuple[str, str, str, str]] = set()
+    for name, lane in config.lanes.items():
+        if not lane.accounts:
+            raise ConfigError(f"lanes.{name}.accounts: a lane needs an account")
+        for account_name in lane.accounts:
+            if account_name not in config.accounts:
+                raise ConfigError(f"lanes.{name}.accounts: no account is called {account_name!r}; "
+                                  f"configured: {', '.join(config.accounts) or 'none'}")
+        _known_symbols(f"lanes.{name}.symbols", lane.symbols, table)
+        for strategy_name, strategy in lane.strategies.items():
+            _known_symbols(f"lanes.{name}.strategies.{strategy_name}.instruments", strategy.instruments, table)
+        for row in lane.alerts:
+            _known_symbols(f"lanes.{name}.alerts", (row.instrument,), table)
+            key = (name, row.strategy, row.script_id, row.source_symbol)
+            if key in rows:
+                raise ConfigError(f"lanes.{name}.alerts: the row {key[1:]} stands twice")
+            rows.add(key)
+        if lane.alerts and not (lane.hook_token and lane.hook_secret):
+            raise ConfigError(f"lanes.{name}: a lane with alerts needs hook_token and hook_secret, the names of two secrets")
+
+
+def _known_symbols(where: str, symbols: tuple[str, ...], table: dict[str, Instrument]) -> None:
+    for symbol in symbols:
+        if symbol not in table:
+            raise ConfigError(f"{where}: {symbol!r} has no definition; add [instruments.{symbol}] with exchange, kind, "
+                              "increment, tick, multiplier and calendar")

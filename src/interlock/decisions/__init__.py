@@ -1,0 +1,1 @@
+"""Rows and regimes to wishes: strategies that answer each bar, and alerts that became intents."""

@@ -1,0 +1,119 @@
+"""What stands in the way until somebody or something lifts it: kills, frozen accounts, lines that are down."""
+
+import msgspec
+from msgspec import Struct
+
+from interlock.model.command import AccountDisabled, AccountEnabled, Killed, Released
+from interlock.model.entry import Payload
+from interlock.model.money import Nanos
+from interlock.model.record import AccountFrozen, AccountThawed, Started
+from interlock.model.report import AccountRead, LineChanged
+
+
+class Line(Struct):
+    """What one account's broker connection has proved."""
+
+    is_up: bool = False
+    connection: int = 0
+    ts_proof: Nanos | None = None
+    account_id: str | None = None
+    environment: str | None = None
+
+
+class _State(Struct):
+    killed: dict[str, str]
+    kill_epoch: int
+    disabled: dict[str, str]
+    frozen: dict[str, dict[str, str]]
+    lines: dict[str, Line]
+
+
+def _reach(lane: str | None, account: str | None) -> str:
+    return f"{lane or ''}|{account or ''}"
+
+
+class Latches:
+    """Folded from the journal alone, so that every one of them survives a restart."""
+
+    def __init__(self, accounts: tuple[str, ...]) -> None:
+        self.kill_epoch = 0
+        self.disabled: dict[str, str] = {}
+        self.lines = {account: Line() for account in accounts}
+        self._killed: dict[str, str] = {}
+        self._frozen: dict[str, dict[str, str]] = {account: {} for account in accounts}
+
+    def apply(self, payload: Payload, ts: Nanos) -> None:
+        match payload:
+            case Killed():
+                self._killed[_reach(payload.lane, payload.account)] = payload.why
+                self.kill_epoch = payload.epoch
+            case Released():
+                self._killed.pop(_reach(payload.lane, payload.account), None)
+                self.kill_epoch = payload.epoch
+            case AccountDisabled():
+                self.disabled[payload.account] = payload.why
+            case AccountEnabled():
+                self.disabled.pop(payload.account, None)
+            case AccountFrozen():
+                self._frozen.setdefault(payload.account, {})[payload.code] = payload.why
+            case AccountThawed():
+                self._frozen.get(payload.account, {}).pop(payload.code, None)
+            case Started():
+                # A new process has proved nothing yet: no line is up and no entry leaves before a whole read.
+                for account, line in self.lines.items():
+                    line.is_up, line.ts_proof = False, None
+                    self._frozen[account]["start_gate"] = "no whole read of the account since the start"
+            case LineChanged():
+                line = self.lines[payload.account]
+                line.is_up, line.connection, line.ts_proof = payload.is_up, payload.connection, ts if payload.is_up else None
+                self._frozen[payload.account]["start_gate"] = "no whole read of the account on this connection"
+            case AccountRead():
+                line = self.lines[payload.account]
+                line.account_id, line.environment = payload.account_id, payload.environment
+                if line.is_up and payload.connection == line.connection:
+                    line.ts_proof = ts
+                    self._frozen[payload.account].pop("start_gate", None)
+            case _:
+                pass
+
+    def on_proof(self, account: str, ts: Nanos) -> None:
+        line = self.lines.get(account)
+        if line is not None and line.is_up:
+            line.ts_proof = ts
+
+    def killed_by(self, lane: str, account: str) -> str | None:
+        """The latch that reaches this lane and account; None: none does."""
+        for reach in ("|", f"{lane}|", f"|{account}", f"{lane}|{account}"):
+            if reach in self._killed:
+                return f"killed ({_spell(reach)}): {self._killed[reach]}"
+        return None
+
+    def is_killed(self, lane: str | None, account: str | None) -> bool:
+        return _reach(lane, account) in self._killed
+
+    @property
+    def kills(self) -> dict[str, str]:
+        """What is killed, spelled out, and why."""
+        return {_spell(reach): why for reach, why in self._killed.items()}
+
+    def frozen_by(self, account: str) -> str | None:
+        reasons = self._frozen.get(account)
+        return "; ".join(f"{code}: {why}" for code, why in sorted(reasons.items())) if reasons else None
+
+    def is_frozen_for(self, account: str, code: str) -> bool:
+        return code in self._frozen.get(account, {})
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(_State(self._killed, self.kill_epoch, self.disabled, self._frozen, self.lines))
+
+    def restore(self, body: bytes) -> None:
+        state = msgspec.msgpack.decode(body, type=_State)
+        self._killed, self.kill_epoch, self.disabled = state.killed, state.kill_epoch, state.disabled
+        self._frozen = {account: state.frozen.get(account, {}) for account in self.lines}
+        self.lines = {account: state.lines.get(account, Line()) for account in self.lines}
+
+
+def _spell(reach: str) -> str:
+    lane, _, account = reach.partition("|")
+    return " ".join(part for part in (f"lane {lane}" if lane else "", f"account {account}" if account else "") if part) \
+        or "everything"

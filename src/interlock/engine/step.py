@@ -1,0 +1,442 @@
+"""The core from end to end on one page: what comes in, what the rooms make of it, what goes out.
+
+`step` folds the input into the rooms' state (`apply`), then lets them answer (`react`); every answer is folded in and
+answered in its turn. State changes in `apply` alone, and `apply` reads nothing but the record: a restart applies what was
+recorded and decides nothing again.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from interlock.decisions.alerts.convert import convert
+from interlock.decisions.stage import Decisions
+from interlock.decisions.strategy import FLAT, PositionView
+from interlock.engine.commands import answer as answer_command
+from interlock.engine.commands import outcome as command_outcome
+from interlock.engine.latches import Latches
+from interlock.engine.marks import Marks
+from interlock.engine.setup import Setup
+from interlock.engine.view import Views
+from interlock.errors import InputError, InvariantBroken, JournalDamaged
+from interlock.execution.compose import compose
+from interlock.execution.stage import Execution, WakeAt
+from interlock.features.table import FeatureTable
+from interlock.gate.clearance import Signer
+from interlock.gate.judge import judge
+from interlock.ledger.book import Ledger
+from interlock.ledger.compare import T_INFLIGHT, compare, outlived, recheck_at
+from interlock.model.account import ClosedTrade
+from interlock.model.clearance import Epochs
+from interlock.model.command import CommandGiven
+from interlock.model.entry import Payload
+from interlock.model.features import FeatureRow
+from interlock.model.ids import AccountName
+from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
+from interlock.model.money import Nanos
+from interlock.model.order import PROFILES, Order
+from interlock.model.record import (
+    AccountFrozen,
+    Alarm,
+    Attempt,
+    Difference,
+    FeedEnded,
+    FeedOpened,
+    IntentAbandoned,
+    ReadRequested,
+    RegimeChanged,
+    Started,
+    StrategyDisabled,
+    Tick,
+)
+from interlock.model.report import ORDER_REPORTS, AccountRead, LineChanged, OrderFilled
+from interlock.model.signal import AccountIntent, AlertAccepted, Held, Intent, Purpose, Side
+from interlock.model.tape import MarketMessage
+from interlock.model.verdict import Cleared, SizedIntent, Verdict
+from interlock.model.view import Mark, Regime
+from interlock.regimes.structure import StructureRegime
+from interlock.routing.stage import Routing
+
+ANSWERS_MAX: Final = 10_000
+"""Answers to one input; more means that two rooms answer each other without end."""
+
+
+FIRST: Final = 1
+"""No layer repeats an order by itself, so an order has one attempt."""
+DRIFT: Final = "drift"
+ZERO: Final = Decimal(0)
+_MARKET: Final = frozenset((Quote, Trade, MarketState, Proof))
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """The snapshot: one part per room."""
+
+    now: Nanos
+    lease_epoch: int
+    wakes: list[Nanos]
+    feed: FeedOpened | None
+    feed_ended: bool
+    rows_fed: int
+    trade_date: str
+    rechecks: dict[AccountName, Nanos]
+    latches: bytes
+    marks: bytes
+    ledger: bytes
+    execution: bytes
+    decisions: bytes
+    views: bytes
+    tables: dict[str, bytes]
+    detectors: dict[str, bytes]
+    intake: bytes
+
+
+class Engine:
+    """All rooms of the core on one thread. Handed a signer, it can clear; without one (to read a record) it can only apply."""
+
+    def __init__(self, setup: Setup, signer: Signer | None) -> None:
+        self.setup = setup
+        self._signer = signer
+        self.lease_epoch = 0
+        self.latches = Latches(tuple(setup.accounts))
+        self.marks = Marks(setup.instruments)
+        self.ledger = Ledger(tuple(setup.accounts), setup.instruments)
+        self.execution = Execution({name: account.profile for name, account in setup.accounts.items()})
+        self.routing = Routing([lane.route for lane in setup.lanes.values()], setup.instruments)
+        self.decisions = Decisions(setup.seats)
+        self.views = Views(setup, self.marks, self.latches, self.ledger, self.execution)
+        self.tables = {(symbol, timeframe): FeatureTable(setup.instruments[symbol], timeframe, setup.columns)
+                       for symbol, timeframe in setup.watched}
+        self.detectors = {symbol: StructureRegime(setup.instruments[symbol]) for symbol, _ in setup.watched}
+        self.rows: dict[str, FeatureRow] = {}
+        self.regimes: dict[str, Regime] = {}
+        self.now: Nanos = 0
+        self.feed: FeedOpened | None = None
+        self.feed_ended = False
+        self.rows_fed = 0              # messages of a recording that were delivered
+        self.intake_snapshot = b""     # the intake's part of the snapshot that was restored
+        self._changed: Regime | None = None
+        self._before = ""
+        self._wakes: list[Nanos] = []
+        self._rechecks: dict[AccountName, Nanos] = {}  # accounts to be read again, and when
+        self._closed: list[ClosedTrade] = []           # round trips that the last fill ended
+        self._trade_date = ""
+        self._seq = 0
+        self._hash = b""
+
+    # -- the step
+
+    def step(self, ts: Nanos, message: Payload | MarketMessage, seq: int = 0, digest: bytes = b"") -> list[Payload]:
+        """Fold one input and return everything the rooms answered, in order. `seq` and `digest` name its journal entry."""
+        self._seq, self._hash = seq, digest
+        self.apply(message, ts)
+        outputs: list[Payload] = []
+        waiting: deque[Payload | MarketMessage] = deque((message,))
+        while waiting:
+            for output in self._react(waiting.popleft(), ts):
+                self.apply(output, ts)
+                outputs.append(output)
+                waiting.append(output)
+            if len(outputs) > ANSWERS_MAX:
+                raise InvariantBroken(f"more than {ANSWERS_MAX} answers to one {type(message).__name__}")
+        return outputs
+
+    def apply(self, message: Payload | MarketMessage, ts: Nanos) -> None:
+        """Fold what has happened. The only place where the core's state changes."""
+        if ts > self.now:
+            self.now = ts
+        kind = type(message)
+        if kind is Bar:
+            self._on_bar(message)  # type: ignore[arg-type]
+        elif kind is Held:
+            return  # by far the most frequent answer, and it changes nothing
+        elif kind in _MARKET:
+            self._on_market(message)  # type: ignore[arg-type]
+        else:
+            self._fold(message, ts)  # type: ignore[arg-type]
+
+    def _fold(self, payload: Payload, ts: Nanos) -> None:
+        match payload:
+            case Started():
+                self.lease_epoch = payload.lease_epoch
+            case FeedOpened():
+                self.feed, self.feed_ended, self.rows_fed = payload, False, 0
+            case FeedEnded():
+                self.feed_ended = True
+            case StrategyDisabled():
+                self.decisions.apply(payload)
+            case AccountRead():
+                self._rechecks.pop(payload.account, None)
+            case Difference():
+                self._rechecks[payload.account] = payload.ts_since + T_INFLIGHT
+            case Tick():
+                while self._wakes and self._wakes[0] <= ts:
+                    heapq.heappop(self._wakes)
+            case _:
+                pass
+        self.latches.apply(payload, ts)
+        self.execution.apply(payload, ts)
+        self.ledger.apply(payload, ts)
+        self.views.apply(payload, ts)
+        if isinstance(payload, ORDER_REPORTS):
+            record = self.execution.orders.by_id(payload.client_order_id)
+            if isinstance(payload, OrderFilled):
+                if not self.ledger.has_booked(payload):
+                    self.views.on_fill(payload)
+                closed = self.ledger.apply_fill(payload, record, ts)
+                if closed is not None:
+                    self._closed.append(closed)
+            else:
+                self.ledger.settle(record)
+
+    def _react(self, message: Payload | MarketMessage, ts: Nanos) -> Iterator[Payload]:
+        match message:
+            case Bar():
+                yield from self._decide(message, ts)
+                yield from self._executed(message, ts)
+            case Quote():
+                yield from self._executed(message, ts)
+            case Held() | Trade() | MarketState() | Proof():
+                return
+            case AlertAccepted():
+                yield from self._alert(message, ts)
+            case Intent():
+                yield from self._route(message, ts)
+            case CommandGiven():
+                yield from answer_command(message, self.setup, self.latches, self.ledger, self.execution)
+            case Started():
+                yield from self._noted(self.execution.resume(ts), ts)
+            case LineChanged(is_up=True):
+                yield ReadRequested(message.account, "the line came up")
+                yield from self._executed(message, ts)
+            case AccountRead():
+                yield from self._reconcile(message, ts)
+                yield from self._executed(message, ts)
+            case OrderFilled():
+                closed, self._closed = self._closed, []
+                yield from closed
+                yield from self._executed(message, ts)
+            case Tick():
+                for account, due in tuple(self._rechecks.items()):
+                    if due <= ts:
+                        yield ReadRequested(account, "a difference may have been a report on its way")
+                yield from self._executed(message, ts)
+            case _:
+                yield from self._executed(message, ts)
+
+    # -- the market
+
+    def _on_bar(self, bar: Bar) -> None:
+        symbol = bar.instrument
+        table = self.tables.get((symbol, bar.timeframe))
+        self.marks.on_bar(bar)
+        self.rows_fed += 1
+        self._changed = None
+        session = self.views.session(symbol, bar.ts_event)
+        if session.trade_date > self._trade_date:
+            self._trade_date, marks = session.trade_date, self.views.mids()
+            for account in self.setup.accounts:
+                self.ledger.roll(account, session.trade_date, marks)
+        if table is None:
+            return
+        self.rows[symbol] = table.step(bar)
+        looked = self.detectors[symbol].step(bar, session)
+        if looked is not None:
+            before = self.regimes.get(symbol)
+            self.regimes[symbol] = looked
+            if before is None or before.name != looked.name:
+                self._changed, self._before = looked, "" if before is None else before.name
+
+    def _on_market(self, message: MarketMessage) -> None:
+        match message:
+            case Quote():
+                self.marks.on_quote(message)
+            case MarketState():
+                self.marks.on_state(message)
+            case Proof():
+                self.latches.on_proof(message.account, message.ts_recv)
+            case Trade():
+                self.rows_fed += 1
+
+    def warm(self, bars: Iterable[Bar]) -> None:
+        """Start features and regimes again and run history through them, entries off: nothing is decided or journaled."""
+        for symbol, timeframe in self.setup.watched:
+            self.tables[symbol, timeframe] = FeatureTable(self.setup.instruments[symbol], timeframe, self.setup.columns)
+            self.detectors[symbol] = StructureRegime(self.setup.instruments[symbol])
+        self.rows, self.regimes = {}, {}
+        for bar in bars:
+            self._on_bar(bar)
+        self._changed = None
+
+    def is_warm(self) -> bool:
+        """Whether every declared feature and regime has its warm-up behind it."""
+        return all(symbol in self.rows and self.rows[symbol].is_ready(self.setup.columns, is_synth_ok=True)
+                   and self.detectors[symbol].is_warm for symbol, _ in self.setup.watched)
+
+    # -- decisions
+
+    def _decide(self, bar: Bar, ts: Nanos) -> Iterator[Payload]:
+        symbol = bar.instrument
+        if self._changed is not None:
+            changed, self._changed = self._changed, None
+            yield RegimeChanged(symbol, changed.detector, changed.name, self._before)
+        row = self.rows.get(symbol)
+        if row is not None and row.ts_event == bar.ts_event:
+            regime = self.regimes.get(symbol)
+            yield from self.decisions.decide(bar, row, {} if regime is None else {regime.detector: regime}, self._position, ts)
+
+    def _position(self, lane: str, strategy: str, symbol: str) -> PositionView:
+        """What a strategy holds of an instrument over its accounts, and whether an entry is under way."""
+        largest = ZERO
+        for position in self.ledger.positions():
+            if position.instrument == symbol and position.strategy == strategy and position.lane == lane \
+                    and abs(position.quantity) > abs(largest):
+                largest = position.quantity
+        is_pending = any(order.instrument == symbol and order.strategy == strategy and order.leg.purpose is Purpose.ENTER
+                         for order in self.execution.orders.open_orders())
+        if not largest and not is_pending:
+            return FLAT
+        side = None if not largest else Side.BUY if largest > 0 else Side.SELL
+        return PositionView(side, abs(largest), is_pending)
+
+    def _alert(self, accepted: AlertAccepted, ts: Nanos) -> Iterator[Payload]:
+        strategy, symbol = accepted.alert.strategy, accepted.instrument
+        held = {position.account: position.quantity for position in self.ledger.positions()
+                if position.instrument == symbol and position.strategy == strategy and position.lane == accepted.lane}
+        mark, row = self.views.mark(symbol, ts), self.rows.get(symbol)
+        converted = convert(accepted, ts, self.setup.lanes[accepted.lane].profiles[strategy], self.setup.instruments[symbol],
+                            held, None if mark is None else mark.mid, None if row is None else row.feature("atr"))
+        if isinstance(converted, IntentAbandoned):
+            yield converted
+        else:
+            yield from converted
+
+    def _route(self, intent: Intent, ts: Nanos) -> Iterator[Payload]:
+        """An entry goes to the gate once per account; an exit is execution's to prepare first."""
+        holders = tuple(position.account for position in self.ledger.positions()
+                        if position.strategy == intent.strategy and position.lane == intent.lane)
+        for routed in self.routing.route(intent, self.latches.disabled, holders):
+            if isinstance(routed, AccountIntent) and intent.purpose is Purpose.ENTER:
+                yield from self._judge(routed, ts)
+            else:
+                yield routed
+
+    def _executed(self, message: Any, ts: Nanos) -> Iterator[Payload]:
+        yield from self._noted(self.execution.react(message, ts, self), ts)
+
+    def _noted(self, outputs: Iterable[Any], ts: Nanos) -> Iterator[Payload]:
+        """What execution answers: payloads go out, intents of its own pass the gate, wakes are noted."""
+        for output in outputs:
+            if isinstance(output, WakeAt):
+                if output.ts not in self._wakes:
+                    heapq.heappush(self._wakes, output.ts)
+            elif isinstance(output, AccountIntent):
+                yield from self._judge(output, ts)
+            else:
+                yield output
+
+    def mark(self, instrument: str) -> Mark | None:
+        """What execution may ask about the market."""
+        return self.views.mark(instrument, self.now)
+
+    # -- reconcile
+
+    def _reconcile(self, read: AccountRead, ts: Nanos) -> Iterator[Payload]:
+        """Ours against the broker's. A difference that outlives the in-flight window freezes the account's entries."""
+        account, orders = read.account, self.execution.orders.open_orders(read.account)
+        found = compare(self.ledger.quantities(account), orders, read, ts, self.ledger.differences_since(account))
+        yield from found
+        due = recheck_at(account, found, ts)
+        if due is not None:
+            heapq.heappush(self._wakes, due)
+        old = outlived(found, ts)
+        if old and not self.latches.is_frozen_for(account, DRIFT):
+            yield AccountFrozen(account, DRIFT, "; ".join(f"{each.what}: ours {each.ours}, theirs {each.theirs}" for each in old))
+            yield Alarm(f"drift.{account}", "critical", f"{account} differs from its broker: entries are frozen until a person "
+                        "has decided")
+
+    # -- the gate
+
+    def _judge(self, asked: AccountIntent, ts: Nanos) -> Iterator[Payload]:
+        setup, intent = self.setup, asked.intent
+        view = self.views.build(asked, ts, self.rows, self.regimes)
+        checks = setup.registry.checks(PROFILES[intent.purpose], intent.source)
+        verdict = judge(asked, view, checks, partial(self._compose, asked.account), setup.registry.rules, setup.config_digest)
+        yield verdict
+        if isinstance(verdict.result, Cleared):
+            yield from self._clear(verdict, verdict.result, ts)
+
+    def _compose(self, account: AccountName, sized: SizedIntent) -> Order:
+        instrument = self.setup.instruments[sized.sized.instrument]
+        has_native_brackets = self.setup.accounts[account].profile.capabilities.has_native_brackets
+        return compose(sized, instrument, has_native_brackets=has_native_brackets)
+
+    def _clear(self, verdict: Verdict, cleared: Cleared, ts: Nanos) -> Iterator[Payload]:
+        if self._signer is None:
+            raise InvariantBroken("an engine that only reads a record was asked to clear an order")
+        order = cleared.order
+        epochs = Epochs(kill=self.latches.kill_epoch, lease=self.lease_epoch, config=self.setup.config_epoch)
+        yield self._signer.issue(order, verdict.profile, FIRST, self._seq, self._hash, epochs, self.setup.state_id, ts)
+        yield Attempt(order.client_order_id, FIRST, order, cleared.sized.risk)
+
+    # -- for the runtime
+
+    @property
+    def kill_epoch(self) -> int:
+        return self.latches.kill_epoch
+
+    def next_wake(self) -> Nanos | None:
+        """When a Tick is due."""
+        return self._wakes[0] if self._wakes else None
+
+    def outcome(self, message: Any, outputs: list[Payload]) -> Any:
+        """What somebody who waits for this message is told."""
+        return command_outcome(outputs) if isinstance(message, CommandGiven) else None
+
+    # -- snapshots
+
+    def snapshot(self, intake: bytes) -> bytes:
+        """Every room's state, and the intake's beside them."""
+        tables = {f"{symbol} {timeframe}": table.snapshot() for (symbol, timeframe), table in self.tables.items()}
+        detectors = {symbol: detector.snapshot() for symbol, detector in self.detectors.items()}
+        return msgspec.msgpack.encode(Kept(
+            now=self.now, lease_epoch=self.lease_epoch, wakes=sorted(self._wakes), feed=self.feed, feed_ended=self.feed_ended,
+            rows_fed=self.rows_fed, trade_date=self._trade_date, rechecks=self._rechecks, latches=self.latches.snapshot(), marks=self.marks.snapshot(), ledger=self.ledger.snapshot(),
+            execution=self.execution.snapshot(), decisions=self.decisions.snapshot(), views=self.views.snapshot(),
+            tables=tables, detectors=detectors, intake=intake))
+
+    def restore(self, body: bytes) -> list[str]:
+        """Put a snapshot back. Returns what could not be: features of another build or configuration start cold, and say so.
+
+        Raises JournalDamaged for bytes that are no snapshot.
+        """
+        try:
+            kept = msgspec.msgpack.decode(body, type=Kept)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise JournalDamaged(f"the snapshot cannot be read by this build: {error}") from error
+        self.now, self.lease_epoch, self._wakes = kept.now, kept.lease_epoch, kept.wakes
+        self.feed, self.feed_ended, self.rows_fed = kept.feed, kept.feed_ended, kept.rows_fed
+        self._trade_date, self._rechecks, self.intake_snapshot = kept.trade_date, kept.rechecks, kept.intake
+        for room in ("latches", "marks", "ledger", "execution", "decisions", "views"):
+            getattr(self, room).restore(getattr(kept, room))
+        notes = []
+        for (symbol, timeframe), table in self.tables.items():
+            try:
+                table.restore(kept.tables[f"{symbol} {timeframe}"])
+                self.detectors[symbol].restore(kept.detectors[symbol])
+            except (InputError, KeyError) as error:
+                notes.append(f"features of {symbol} start cold: {error}")
+                self.tables[symbol, timeframe] = FeatureTable(self.setup.instruments[symbol], timeframe, self.setup.columns)
+                self.detectors[symbol] = StructureRegime(self.setup.instruments[symbol])
+                continue
+            row = table.row
+            if row is not None:
+                self.rows[symbol] = row
+            if self.detectors[symbol].current.ts_known:
+                self.regimes[symbol] = self.detectors[symbol].current
+        return notes

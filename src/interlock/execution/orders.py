@@ -1,0 +1,323 @@
+"""The order book: every order of ours, and what the venues have said about it, folded report by report.
+
+Reports may come twice, late, or before their acknowledgement; a fill counts once, by (account, execution id), and in
+full even where it should not have happened. What cannot be is noted for the alarm and changes nothing. One in doubt
+is live at its worst case until the venue proves something.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from interlock.execution.exposure import ZERO, Asked, Book, Exposure, Note, Seen, position_key
+from interlock.model.ids import AccountName, BrokerOrderId, ClientOrderId
+from interlock.model.money import DAY, SECOND, Nanos
+from interlock.model.order import (
+    Closed,
+    InDoubt,
+    InFlight,
+    Intended,
+    OrderRecord,
+    OrderState,
+    Outcome,
+    Working,
+)
+from interlock.model.record import Attempt, CancelRequested, LookupRequested, OrderDropped
+from interlock.model.report import (
+    CancelRejected,
+    OrderAccepted,
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderFound,
+    OrderMissing,
+    OrderRejected,
+    WriteRefused,
+    WriteUnknown,
+)
+
+KEPT: Final[Nanos] = 5 * DAY
+"""How long a closed order is remembered: longer than any venue replays its executions."""
+_SOON: Final = (Intended, InFlight, InDoubt)
+
+
+class OrderBook(Exposure):
+    """Fold with `apply`; read with the rest. `notes_on` tells what the last `apply` showed."""
+
+    def __init__(self, visibility: Mapping[AccountName, Nanos] | None = None) -> None:
+        super().__init__()
+        self._visibility = visibility or {}
+        self.notes: list[Note] = []
+        self._noted: object = None
+        self._folds: dict[type, Callable[[Any, Nanos], None]] = {
+            Attempt: self._on_attempt, OrderAccepted: self._on_accepted, OrderFilled: self._on_filled,
+            OrderCancelled: self._on_ended, OrderRejected: self._on_ended, OrderExpired: self._on_ended,
+            CancelRejected: self._on_cancel_rejected, WriteRefused: self._on_refused, WriteUnknown: self._on_unknown,
+            OrderFound: self._on_found, OrderMissing: self._on_missing, OrderDropped: self._on_dropped,
+            CancelRequested: self._on_cancel, LookupRequested: self._on_lookup}
+
+    def apply(self, payload: object, ts: Nanos) -> None:
+        """Fold one journaled payload."""
+        self.notes, self._noted = [], payload
+        fold = self._folds.get(type(payload))
+        if fold is not None:
+            fold(payload, ts)
+
+    def notes_on(self, payload: object) -> tuple[Note, ...]:
+        """What folding this payload showed, as long as no other has been folded since."""
+        return tuple(self.notes) if self._noted is payload else ()
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(self.book)
+
+    def restore(self, body: bytes) -> None:
+        self.book = msgspec.msgpack.decode(body, type=Book)
+        self.reindex()
+
+    def _note(self, kind: str, cid: ClientOrderId, text: str = "", *, is_alarm: bool = False) -> None:
+        self.notes.append(Note(kind, cid, text, is_alarm))
+
+    def _known(self, report: Any) -> OrderRecord | None:
+        record = self.book.records.get(report.client_order_id)
+        if record is not None and record.account == report.account:
+            return record
+        held = "no order of ours" if record is None else f"an order of {record.account}"
+        self._note("unknown", report.client_order_id,
+                   f"{report.account}: {type(report).__name__} for {report.client_order_id}, {held}", is_alarm=True)
+        return None
+
+    def _state(self, record: OrderRecord, state: OrderState, ts: Nanos, **changes: Any) -> OrderRecord:
+        changed = replace(record, state=state, **changes)
+        self.put(changed, ts)
+        return changed
+
+    def _legs(self, record: OrderRecord) -> Iterator[OrderRecord]:
+        """The order and, for a parent, those of its children that wait for it."""
+        yield record
+        for name in self.children.get(record.leg.client_order_id, ()):
+            yield self.book.records[name]
+
+    def _on_attempt(self, attempt: Attempt, ts: Nanos) -> None:
+        order, book = attempt.order, self.book
+        self._prune(ts)
+        for leg in order.legs:
+            record = book.records.get(leg.client_order_id)
+            if record is None:
+                self.put(OrderRecord(leg=leg, account=order.account, instrument=order.instrument,
+                                     signal_id=order.signal_id, lane=order.lane, strategy=order.strategy,
+                                     generation=order.generation, parent=order.client_order_id,
+                                     attempt=attempt.attempt, state=InFlight(ts), ts_created=ts), ts)
+            elif isinstance(record.state, _SOON) or leg.client_order_id in book.unproven:
+                book.unproven.pop(leg.client_order_id, None)
+                self._state(record, InFlight(ts), ts, attempt=attempt.attempt)
+            else:
+                self._note("illegal", leg.client_order_id,
+                           f"attempt {attempt.attempt} of an order that is {_spell(record.state)}", is_alarm=True)
+        if order.replaces is not None:
+            book.replaces[order.client_order_id] = order.replaces
+
+    def _on_accepted(self, report: OrderAccepted, ts: Nanos) -> None:
+        record = self._known(report)
+        if record is not None:
+            self._live(record, report.broker_order_id, report.is_live, report.quantity, ts)
+
+    def _live(self, record: OrderRecord, broker_id: BrokerOrderId, is_live: bool, quantity: Decimal | None,
+              ts: Nanos) -> None:
+        cid, state = record.leg.client_order_id, record.state
+        if quantity is not None and quantity != record.leg.quantity:
+            if not (quantity.is_finite() and quantity > 0):
+                self._note("illegal", cid, f"the venue says quantity {quantity}", is_alarm=True)
+            elif record.is_open or quantity > record.filled > ZERO:
+                record = replace(record, leg=replace(record.leg, quantity=quantity))
+        if isinstance(state, Closed):
+            grew = state.outcome is Outcome.FILLED and record.remaining > ZERO
+            if cid not in self.book.unproven and not grew:
+                return                                    # a late acknowledgement
+            self.book.unproven.pop(cid, None)
+            if not grew:
+                self._note("reopened", cid, f"{cid} was taken for {state.outcome.value}; the venue holds it",
+                           is_alarm=True)
+        elif isinstance(state, Working):
+            is_live = is_live or state.is_live            # a report from before it went live
+        self.book.lookups.pop(cid, None)
+        if not isinstance(state, Working):
+            self._note("answered", cid)
+            self._replaced(cid, ts)
+        if record.remaining <= ZERO:
+            self._state(record, Closed(Outcome.FILLED, ts), ts)
+        else:
+            self._state(record, Working(broker_id, is_live), ts)
+
+    def _replaced(self, cid: ClientOrderId, ts: Nanos) -> None:
+        """The venue holds the new generation, so the one named in its replace call is gone."""
+        earlier = self.book.records.get(self.book.replaces.get(cid, cid))
+        if earlier is not None and earlier.leg.client_order_id != cid and earlier.is_open:
+            self._state(earlier, Closed(Outcome.CANCELLED, ts), ts)
+
+    def _on_filled(self, fill: OrderFilled, ts: Nanos) -> None:
+        book, cid = self.book, fill.client_order_id
+        seen = book.executions.setdefault(fill.account, {})
+        earlier = seen.get(fill.execution_id)
+        if earlier is not None:
+            if (earlier.client_order_id, earlier.quantity, earlier.price) != (cid, fill.quantity, fill.price):
+                self._note("conflict", cid, f"{fill.account}: execution {fill.execution_id} came again with another "
+                           f"content: {fill.quantity} at {fill.price}", is_alarm=True)
+            return
+        if not (fill.quantity.is_finite() and fill.quantity > ZERO and fill.price.is_finite()):
+            self._note("illegal", cid, f"a fill of {fill.quantity} at {fill.price}", is_alarm=True)
+            return
+        seen[fill.execution_id] = Seen(cid, fill.quantity, fill.price, ts)
+        key = position_key(fill.account, fill.instrument)
+        before = book.positions.get(key, ZERO)
+        after = before + fill.quantity * fill.side.sign
+        book.positions[key] = after
+        if (before < ZERO < after) or (after < ZERO < before):
+            self._note("crossed", cid, f"{fill.account}: {fill.instrument} went from {before} through zero to {after}",
+                       is_alarm=True)
+        record = self._known(fill)
+        self._note("filled", cid)
+        if record is None:
+            return
+        if fill.side is not record.leg.side or fill.instrument != record.instrument:
+            self._note("conflict", cid, f"{fill.account}: {cid} is {record.leg.side.value} {record.instrument}, "
+                       f"its fill {fill.side.value} {fill.instrument}", is_alarm=True)
+        filled = record.filled + fill.quantity
+        parent = book.records.get(record.parent, record)
+        if filled > max(record.leg.quantity, parent.leg.quantity):
+            self._note("overfill", cid, f"{fill.account}: {filled} filled of {record.leg.quantity} ordered ({cid})",
+                       is_alarm=True)
+        if book.owed.get(cid, ZERO) <= filled:
+            book.owed.pop(cid, None)
+        state = record.state
+        if filled >= record.leg.quantity:
+            if not (isinstance(state, Closed) and state.outcome is Outcome.FILLED):
+                state = Closed(Outcome.FILLED, ts)
+            book.unproven.pop(cid, None)
+        elif cid in book.unproven:
+            book.unproven.pop(cid)
+            state = InDoubt(ts)
+            self._note("reopened", cid, f"{cid} was taken for dead and has filled", is_alarm=True)
+        self._replaced(cid, ts)
+        total = (record.average_price or ZERO) * record.filled + fill.price * fill.quantity
+        self._state(record, state, ts, filled=filled, average_price=total / filled)
+
+    def _on_ended(self, report: OrderCancelled | OrderRejected | OrderExpired, ts: Nanos) -> None:
+        record = self._known(report)
+        if record is None:
+            return
+        outcome = (Outcome.CANCELLED if isinstance(report, OrderCancelled) else
+                   Outcome.REJECTED if isinstance(report, OrderRejected) else Outcome.EXPIRED)
+        self.book.unproven.pop(report.client_order_id, None)
+        # A venue that rejects a bracket rejects it whole; after a cancel it says itself what becomes of the children.
+        for leg in self._legs(record) if outcome is Outcome.REJECTED else (record,):
+            if leg.is_open:
+                self._state(leg, Closed(outcome, ts), ts)
+
+    def _on_cancel_rejected(self, report: CancelRejected, ts: Nanos) -> None:
+        record = self._known(report)
+        if record is not None and record.is_open:
+            self.put(replace(record, is_cancel_requested=False), ts)
+
+    def _on_refused(self, report: WriteRefused, ts: Nanos) -> None:
+        record = self._known(report)
+        if record is None or report.attempt < record.attempt:
+            return
+        if isinstance(record.state, Working):
+            self._note("illegal", report.client_order_id, "a write that never left is working at the venue",
+                       is_alarm=True)
+            return
+        self._never_arrived(record, Outcome.REJECTED, ts)
+
+    def _on_unknown(self, report: WriteUnknown, ts: Nanos) -> None:
+        record = self._known(report)
+        if record is None or report.attempt < record.attempt:
+            return
+        for leg in self._legs(record):
+            if isinstance(leg.state, InFlight | Intended):
+                self._state(leg, InDoubt(ts), ts)
+
+    def _on_found(self, report: OrderFound, ts: Nanos) -> None:
+        record = self._known(report)
+        if record is None:
+            return
+        cid = report.client_order_id
+        if report.filled > record.filled:
+            self.book.owed[cid] = report.filled
+        if report.outcome is None:
+            self._live(record, report.broker_order_id, report.is_live, None, ts)
+        else:
+            self.book.unproven.pop(cid, None)
+            if record.is_open:
+                self._state(record, Closed(report.outcome, ts), ts)
+                self._note("answered", cid)
+
+    def _on_missing(self, report: OrderMissing, ts: Nanos) -> None:
+        record = self._known(report)
+        if record is None or not record.is_open:
+            return
+        cid, state = report.client_order_id, record.state
+        if isinstance(state, Working):
+            self.book.lookups.pop(cid, None)
+            self._note("illegal", cid, f"{cid} was working and the venue knows it no more", is_alarm=True)
+        elif isinstance(state, InDoubt) and self._is_late_enough(cid, state, report, ts):
+            self._never_arrived(record, Outcome.REJECTED, ts)
+
+    def _is_late_enough(self, cid: ClientOrderId, state: InDoubt, report: OrderMissing, ts: Nanos) -> bool:
+        """Asked and answered only after the venue must have shown an order that had arrived."""
+        visible = state.ts_since + self._visibility.get(report.account, 0)
+        asked = self.book.lookups.get(cid)
+        return asked is not None and asked.ts_last >= visible and min(report.ts_event, ts) >= visible
+
+    def _on_dropped(self, report: OrderDropped, ts: Nanos) -> None:
+        record = self._known(report)
+        if record is not None and isinstance(record.state, _SOON):
+            self._never_arrived(record, Outcome.CANCELLED, ts)
+
+    def _never_arrived(self, record: OrderRecord, outcome: Outcome, ts: Nanos) -> None:
+        for leg in self._legs(record):
+            if isinstance(leg.state, _SOON) and leg.filled == ZERO:
+                self.book.unproven[leg.leg.client_order_id] = True
+                self._state(leg, Closed(outcome, ts), ts)
+
+    def _on_cancel(self, request: CancelRequested, ts: Nanos) -> None:
+        asked = self.book.cancels.get(request.client_order_id, Asked(0, 0, 0))
+        wait = min((2 * SECOND) << asked.count, 60 * SECOND)
+        self.book.cancels[request.client_order_id] = Asked(asked.count + 1, ts, ts + wait)
+        record = self.book.records.get(request.client_order_id)
+        if record is not None and record.is_open:
+            self.put(replace(record, is_cancel_requested=True), ts)
+
+    def _on_lookup(self, request: LookupRequested, ts: Nanos) -> None:
+        record = self.book.records.get(request.client_order_id)
+        if record is None:
+            return
+        if isinstance(record.state, InFlight | Intended):
+            self._state(record, InDoubt(ts), ts)
+        asked = self.book.lookups.get(request.client_order_id, Asked(0, 0, 0))
+        wait = max(min(SECOND << asked.count, 30 * SECOND), self._visibility.get(request.account, 0))
+        self.book.lookups[request.client_order_id] = Asked(asked.count + 1, ts, ts + wait)
+
+    def _prune(self, ts: Nanos) -> None:
+        """Once a day, forget what closed too long ago for any venue to repeat it."""
+        book = self.book
+        if ts - book.ts_pruned < DAY:
+            return
+        book.ts_pruned, limit = ts, ts - KEPT
+        gone = [name for name, record in book.records.items()
+                if isinstance(record.state, Closed) and record.state.ts < limit and name not in book.owed
+                and not any(book.records[child].is_open for child in self.children.get(name, ()))]
+        for name in gone:
+            del book.records[name]
+            book.replaces.pop(name, None)
+            book.unproven.pop(name, None)
+        for account, seen in book.executions.items():
+            book.executions[account] = {name: fill for name, fill in seen.items() if fill.ts >= limit}
+        if gone:
+            self.reindex()
+
+
+def _spell(state: OrderState) -> str:
+    return f"closed, {state.outcome.value}" if isinstance(state, Closed) else type(state).__name__

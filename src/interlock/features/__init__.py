@@ -1,0 +1,1 @@
+"""Finished bars to rows of numbers: one kernel per feature, fused into one compiled step per table."""

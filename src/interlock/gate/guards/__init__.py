@@ -1,0 +1,1 @@
+"""The eleven entry guards. `table` says which of them are asked for which source."""

@@ -1,0 +1,1 @@
+"""Checks on the order itself: who it is for, what it trades, at what price, and whether it was sent before."""

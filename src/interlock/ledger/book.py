@@ -1,0 +1,284 @@
+"""The ledger: what our own executions say we hold, what it made, and by trading day.
+
+Folded from fills, exact in Decimal. Cash is the broker's word at the first whole read and our own arithmetic since. What
+is not known (no read yet, no mark for something held) is None and never zero.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from interlock.ledger.holding import ZERO, EntryPlan, Holding
+from interlock.ledger.memory import Past
+from interlock.model.account import ClosedTrade, Position
+from interlock.model.ids import AccountName
+from interlock.model.instrument import Instrument
+from interlock.model.money import DAY, Nanos
+from interlock.model.order import OrderRecord
+from interlock.model.record import Difference
+from interlock.model.report import AccountRead, OrderFilled
+from interlock.model.signal import Purpose, Source
+from interlock.model.verdict import Cleared, Verdict
+from interlock.model.view import Memory, SourceRecord
+
+KEPT: Final[Nanos] = 5 * DAY
+"""How long executions and finished plans are remembered: longer than any venue repeats them."""
+
+
+class Account(Struct):
+    """One account's figures. `made` and `fees` count from the first entry of the journal."""
+
+    made: Decimal = ZERO               # gross result of closed round trips
+    fees: Decimal = ZERO
+    deposit: Decimal | None = None     # the broker's cash less what we had made by then
+    trade_date: str = ""
+    week: str = ""
+    day_base: Decimal | None = ZERO    # result as it stood when the trading day began; None: something had no mark
+    week_base: Decimal | None = ZERO
+    losses: int = 0                    # in a row, this trading day
+    holdings: dict[str, Holding] = {}
+    executions: dict[str, Nanos] = {}
+    since: dict[str, Nanos] = {}       # differences of the last read, and when each was first seen
+    since_before: dict[str, Nanos] = {}
+
+
+class _State(Struct):
+    accounts: dict[AccountName, Account]
+    plans: dict[str, EntryPlan]
+    past: bytes
+
+
+class Ledger:
+    """Positions and money of the given accounts."""
+
+    def __init__(self, accounts: Iterable[AccountName], instruments: Mapping[str, Instrument]) -> None:
+        self._accounts = {account: Account() for account in accounts}
+        self._instruments = instruments
+        self._plans: dict[str, EntryPlan] = {}
+        self._past = Past()
+
+    # -- folding
+
+    def apply(self, payload: object, ts: Nanos) -> None:
+        """Fold one journaled payload. Fills come through `apply_fill`, the ends of orders through `settle`."""
+        match payload:
+            case Verdict():
+                self._on_verdict(payload, ts)
+            case ClosedTrade():
+                self._on_closed(payload)
+            case AccountRead():
+                self._on_read(payload)
+            case Difference():
+                self._accounts[payload.account].since[payload.what] = payload.ts_since
+
+    def apply_fill(self, fill: OrderFilled, record: OrderRecord | None, ts: Nanos) -> ClosedTrade | None:
+        """Book one execution, once. `record` is the order as it stands after the fill; None: not one of ours.
+
+        Returns the round trip that it ended, for the journal; folding that `ClosedTrade` is what counts it.
+        """
+        account = self._accounts[fill.account]
+        if fill.execution_id in account.executions:
+            return None
+        account.executions[fill.execution_id] = ts
+        account.fees += fill.commission
+        plan = self._plans.get(fill.client_order_id)
+        if plan is not None:
+            self._on_entry_fill(plan, fill)
+        self.settle(record)
+        holding = account.holdings.get(fill.instrument)
+        if holding is None:
+            holding = self._open(fill, ts)
+        elif holding.quantity * fill.side.sign < ZERO and fill.quantity >= abs(holding.quantity):
+            return self._close(account, holding, fill, record, ts)
+        holding.take(fill.side, fill.quantity, fill.price, fill.commission)
+        if holding.is_long == (fill.side.sign > 0):
+            holding.belongs_to(record, plan)
+        return None
+
+    def has_booked(self, fill: OrderFilled) -> bool:
+        """Whether this execution stands in the books already."""
+        return fill.execution_id in self._accounts[fill.account].executions
+
+    def settle(self, record: OrderRecord | None) -> None:
+        """Release the charge of an entry that has definitely ended. Hand in every order that a report has changed."""
+        if record is not None and not record.is_open:
+            plan = self._plans.get(record.leg.client_order_id)
+            if plan is not None:
+                plan.is_charged = False
+
+    def roll(self, account: AccountName, trade_date: str, marks: Mapping[str, Decimal]) -> None:
+        """Begin a trading day, and a week with it where it is due; nothing happens while the day is the same."""
+        of = self._accounts[account]
+        if trade_date == of.trade_date or not trade_date:
+            return
+        year, week, _ = date.fromisoformat(trade_date).isocalendar()
+        result = self._result(account, marks)
+        if of.trade_date:
+            of.day_base, of.losses = result, 0
+            if of.week != f"{year}-{week}":
+                of.week_base = result
+        of.trade_date, of.week = trade_date, f"{year}-{week}"
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(_State(self._accounts, self._plans, self._past.snapshot()))
+
+    def restore(self, body: bytes) -> None:
+        state = msgspec.msgpack.decode(body, type=_State)
+        self._accounts = {account: state.accounts.get(account, Account()) for account in self._accounts}
+        self._plans = state.plans
+        self._past.restore(state.past)
+
+    # -- reading
+
+    def quantity(self, account: AccountName, instrument: str) -> Decimal:
+        """Signed, zero when flat."""
+        holding = self._accounts[account].holdings.get(instrument)
+        return ZERO if holding is None else holding.quantity
+
+    def quantities(self, account: AccountName) -> dict[str, Decimal]:
+        """What one account holds, by instrument."""
+        return {symbol: holding.quantity for symbol, holding in self._accounts[account].holdings.items()}
+
+    def position(self, account: AccountName, instrument: str) -> Position | None:
+        holding = self._accounts[account].holdings.get(instrument)
+        return None if holding is None else holding.view()
+
+    def positions(self, account: AccountName | None = None) -> tuple[Position, ...]:
+        """Open positions of one account or of all."""
+        return tuple(holding.view() for holding in self._holdings(account))
+
+    def held_instruments(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(holding.instrument for holding in self._holdings(None)))
+
+    def balance(self, account: AccountName) -> Decimal | None:
+        """Cash: deposit, realised results, fees."""
+        of = self._accounts[account]
+        return None if of.deposit is None else of.deposit + self._realised(of)
+
+    def equity(self, account: AccountName, marks: Mapping[str, Decimal]) -> Decimal | None:
+        """Cash and what is open, at the marks."""
+        of = self._accounts[account]
+        result = self._result(account, marks)
+        return None if of.deposit is None or result is None else of.deposit + result
+
+    def day_start_equity(self, account: AccountName) -> Decimal | None:
+        of = self._accounts[account]
+        return None if of.deposit is None or of.day_base is None else of.deposit + of.day_base
+
+    def day_pnl(self, account: AccountName, marks: Mapping[str, Decimal]) -> Decimal | None:
+        """Realised and open result less fees since the trading day began."""
+        result, base = self._result(account, marks), self._accounts[account].day_base
+        return None if result is None or base is None else result - base
+
+    def week_pnl(self, account: AccountName, marks: Mapping[str, Decimal]) -> Decimal | None:
+        result, base = self._result(account, marks), self._accounts[account].week_base
+        return None if result is None or base is None else result - base
+
+    def consecutive_losses(self, account: AccountName) -> int:
+        """Round trips of this trading day that lost, in a row, up to now."""
+        return self._accounts[account].losses
+
+    def record(self, account: AccountName, source: Source) -> SourceRecord:
+        return self._past.record(account, source)
+
+    def memory(self, account: AccountName, underlying: str, trade_date: str) -> Memory:
+        """What was entered and stopped out in what moves with `underlying`."""
+        return self._past.memory(account, underlying, trade_date)
+
+    def charges(self, account: AccountName | None = None) -> tuple[EntryPlan, ...]:
+        """Cleared entries that may still fill."""
+        return tuple(plan for plan in self._plans.values()
+                     if plan.is_charged and account in (None, plan.account) and plan.filled < plan.quantity)
+
+    def pending_risk(self, account: AccountName | None = None) -> Decimal:
+        """Planned loss of what is cleared and has not filled."""
+        return sum((plan.pending_risk for plan in self.charges(account)), ZERO)
+
+    def differences_since(self, account: AccountName) -> Mapping[str, Nanos]:
+        """The differences of the read before the last, and when each was first seen: what `compare` asks for."""
+        return self._accounts[account].since_before
+
+    # -- the inside
+
+    def _holdings(self, account: AccountName | None) -> Iterator[Holding]:
+        for name, of in self._accounts.items():
+            if account in (None, name):
+                yield from of.holdings.values()
+
+    def _result(self, account: AccountName, marks: Mapping[str, Decimal]) -> Decimal | None:
+        """Everything made since the journal began, at the marks, fees taken off. Exact."""
+        of = self._accounts[account]
+        total = of.made - of.fees
+        for symbol, holding in of.holdings.items():
+            mark = marks.get(symbol)
+            if mark is None or not mark.is_finite():
+                return None
+            total += (holding.flow + holding.quantity * mark) * self._instruments[symbol].multiplier
+        return total
+
+    def _realised(self, of: Account) -> Decimal:
+        total = of.made - of.fees
+        for symbol, holding in of.holdings.items():
+            total += (holding.flow + holding.quantity * holding.average) * self._instruments[symbol].multiplier
+        return total
+
+    def _open(self, fill: OrderFilled, ts: Nanos) -> Holding:
+        holding = Holding(account=fill.account, instrument=fill.instrument, ts_opened=ts)
+        self._accounts[fill.account].holdings[fill.instrument] = holding
+        return holding
+
+    def _close(self, account: Account, holding: Holding, fill: OrderFilled, record: OrderRecord | None,
+               ts: Nanos) -> ClosedTrade:
+        """Back to flat; what is left of the fill opens the other way."""
+        multiplier = self._instruments[fill.instrument].multiplier
+        quantity = abs(holding.quantity)
+        rest = fill.quantity - quantity
+        commission = fill.commission if not rest else fill.commission * quantity / fill.quantity
+        holding.take(fill.side, quantity, fill.price, commission)
+        account.made += holding.flow * multiplier
+        del account.holdings[fill.instrument]
+        is_stop_out = record is not None and record.leg.purpose is Purpose.PROTECT
+        closed = holding.closed(multiplier, is_stop_out=is_stop_out, ts=ts)
+        if rest:
+            other = self._open(fill, ts)
+            other.take(fill.side, rest, fill.price, fill.commission - commission)
+            other.belongs_to(record, self._plans.get(fill.client_order_id))
+        return closed
+
+    def _on_verdict(self, verdict: Verdict, ts: Nanos) -> None:
+        self._past.on_verdict(verdict, ts)
+        intent, result = verdict.asked.intent, verdict.result
+        if not isinstance(result, Cleared) or intent.purpose is not Purpose.ENTER:
+            return
+        leg = result.order.parent
+        self._plans[leg.client_order_id] = EntryPlan(
+            client_order_id=leg.client_order_id, account=verdict.account, instrument=result.order.instrument,
+            side=leg.side, source=intent.source, stop=intent.stop, target=intent.target,
+            is_target_owned=intent.is_target_owned, reference=intent.reference, quantity=leg.quantity,
+            risk=result.sized.risk, ts=ts)
+
+    def _on_entry_fill(self, plan: EntryPlan, fill: OrderFilled) -> None:
+        plan.filled += fill.quantity
+        if plan.reference is not None:
+            moved = (fill.price - plan.reference) * fill.side.sign
+            self._past.on_entry_fill(fill.account, plan.source, moved / self._instruments[fill.instrument].tick)
+
+    def _on_closed(self, trade: ClosedTrade) -> None:
+        of = self._accounts[trade.account]
+        of.losses = of.losses + 1 if trade.net < ZERO else 0
+        self._past.on_closed(trade, self._instruments[trade.instrument].parent)
+        limit = trade.ts_closed - KEPT
+        oldest = next(iter(of.executions.values()), limit)
+        if oldest < limit:                                # at most once per forgotten stretch, not once per trade
+            of.executions = {name: ts for name, ts in of.executions.items() if ts >= limit + DAY}
+            self._plans = {name: plan for name, plan in self._plans.items() if plan.is_charged or plan.ts >= limit}
+
+    def _on_read(self, read: AccountRead) -> None:
+        of = self._accounts[read.account]
+        of.since_before, of.since = of.since, {}
+        if of.deposit is None:
+            of.deposit = read.cash - self._realised(of)

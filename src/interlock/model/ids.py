@@ -1,0 +1,54 @@
+"""Identity is a function of its cause: the same cause, account, leg and generation give the same id, in any process.
+
+An *attempt* repeats an order under the same id. A *generation* is a new order of the same leg and gets a new one.
+"""
+
+import hashlib
+from typing import Final, NewType
+
+AccountName = NewType("AccountName", str)
+LaneName = NewType("LaneName", str)
+StrategyName = NewType("StrategyName", str)
+SignalId = NewType("SignalId", str)
+ClientOrderId = NewType("ClientOrderId", str)
+BrokerOrderId = NewType("BrokerOrderId", str)
+ExecutionId = NewType("ExecutionId", str)
+
+ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+LENGTH: Final = 18
+
+
+def encode(digest: bytes) -> str:
+    """18 characters of [0-9a-z] from the first 12 bytes of a digest (93 of 96 bits kept).
+
+    >>> encode(bytes(32))
+    '000000000000000000'
+    """
+    number = int.from_bytes(digest[:12], "big")
+    characters = []
+    for _ in range(LENGTH):
+        number, rest = divmod(number, 36)
+        characters.append(ALPHABET[rest])
+    return "".join(reversed(characters))
+
+
+def identify(*parts: str | int) -> str:
+    """An 18-character id of its parts; parts are length-prefixed, so no two lists of parts collide by joining."""
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = str(part).encode()
+        digest.update(len(raw).to_bytes(4, "big") + raw)
+    return encode(digest.digest())
+
+
+def signal_id(source: str, *parts: str | int) -> SignalId:
+    """The id of one decision to trade: `source` is "bars" or "alerts", the parts name what caused it."""
+    return SignalId(identify("signal", source, *parts))
+
+
+def client_order_id(cause: str, account: AccountName, leg: str, generation: int) -> ClientOrderId:
+    """The id under which a venue knows an order of ours.
+
+    `cause` is the signal id, or the id of the journaled event that ordered an exit; `leg` is entry, stop, target or exit.
+    """
+    return ClientOrderId(identify("order", cause, account, leg, generation))

@@ -1,0 +1,201 @@
+"""Everything the gate looks at for one judgement, and nothing else. A verdict holds it whole, so that `explain` needs no
+other source: the view is the record."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from interlock.model.account import Truth
+from interlock.model.ids import AccountName, ClientOrderId, LaneName, StrategyName
+from interlock.model.instrument import Instrument
+from interlock.model.market import Provenance, Quality
+from interlock.model.money import Nanos
+from interlock.model.signal import Purpose, Side, Source
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """The last quote of an instrument, as prices, with its times and provenance."""
+
+    instrument: str
+    bid: Decimal
+    ask: Decimal
+    bid_size: int
+    ask_size: int
+    ts_event: Nanos
+    ts_recv: Nanos
+    provenance: Provenance
+    quality: Quality
+    fresh_until: Nanos                 # 0: judged by age alone
+    is_open: bool
+    is_halted: bool
+
+    @property
+    def mid(self) -> Decimal:
+        return (self.bid + self.ask) / 2
+
+    def is_fresh(self, now: Nanos, age_max: Nanos) -> bool:
+        """A playback quote is fresh until the next one is due; any other by its age. From the future is not fresh."""
+        if self.fresh_until:
+            return self.ts_recv <= now <= self.fresh_until
+        return 0 <= now - self.ts_recv <= age_max
+
+
+class Feature(Struct, frozen=True):
+    """One column of the feature row: value, and how far it can be trusted. NaN travels as None."""
+
+    name: str
+    value: float | None
+    quality: Quality
+    ts_known: Nanos
+
+
+class Regime(Struct, frozen=True):
+    """What the lane's detector says: name ("trend_up" ...), since when, and when it last looked."""
+
+    detector: str
+    name: str
+    ts_known: Nanos
+    confidence: float = 1.0
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """The trading session of the instrument at `now`. Unknown is closed."""
+
+    is_open: bool
+    is_known: bool
+    trade_date: str                    # ISO date, "" when closed
+    ts_open: Nanos
+    ts_close: Nanos
+    ts_flat: Nanos                     # when intraday strategies must be flat; the close where nothing asks earlier
+    local_minute: int                  # minute of the day in the exchange's zone, 0..1439
+    zone: str
+
+
+class HeldView(Struct, frozen=True, kw_only=True):
+    """A position of any account, as limits count it."""
+
+    account: AccountName
+    instrument: str
+    quantity: Decimal
+    notional: Decimal                  # absolute, at the mark; the entry price where there is no mark
+    risk: Decimal
+    source: Source | None
+    group: str
+    parent: str = ""                   # the underlying; "": as the shipped table says
+
+
+class PendingView(Struct, frozen=True, kw_only=True):
+    """An order that may still fill and that would add risk, counted at the worst case."""
+
+    account: AccountName
+    instrument: str
+    side: Side
+    remaining: Decimal
+    notional: Decimal
+    risk: Decimal
+    source: Source | None
+    group: str
+    is_in_doubt: bool
+    parent: str = ""
+
+
+class ExitView(Struct, frozen=True, kw_only=True):
+    """An exit of this account and instrument that may be live: working, in flight or in doubt."""
+
+    client_order_id: ClientOrderId
+    side: Side
+    remaining: Decimal
+    purpose: Purpose = Purpose.PROTECT
+    group: str = ""                    # what the venue itself links, of which only one can fill; "": stands alone
+    is_reduce_only: bool = False       # the venue itself keeps it from crossing zero
+
+
+class AccountView(Struct, frozen=True, kw_only=True):
+    """One account: what its broker last proved, and what our ledger makes of it."""
+
+    account: AccountName
+    account_id: str | None             # None: the broker has not named it
+    truth: Truth
+    is_enabled: bool
+    frozen_by: str | None              # why entries are frozen: drift, start gate ...; None: they are not
+    is_line_up: bool
+    ts_proof: Nanos | None             # last event, answered ping or query on an unbroken stream
+    currency: str
+    equity: Decimal | None             # cash + unrealised
+    balance: Decimal | None            # cash
+    day_pnl: Decimal | None            # realised + unrealised - fees, venue trading day
+    week_pnl: Decimal | None
+    day_start_equity: Decimal | None
+    consecutive_losses: int
+    margin_used: Decimal | None
+    position: Decimal                  # of this instrument, signed
+    broker_position: Decimal | None    # of this instrument, as the broker last said
+    orders_last_minute: int            # submits and modifies
+    pair_may_rest: bool = False        # an emulated stop and target may both rest
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """SafeBroker's own limits, as published to sizing. There is no "unlimited"."""
+
+    notional_per_order: Decimal
+    position_per_symbol: Decimal
+    orders_per_minute: int
+    daily_loss: Decimal
+    symbols: tuple[str, ...]           # empty: any symbol of the lane, allowed in paper only
+
+
+class SourceRecord(Struct, frozen=True, kw_only=True):
+    """The recent record of one source in one account, oldest first."""
+
+    r_multiples: tuple[Decimal, ...]   # of the last 20 closed trades
+    slippage: tuple[Decimal, ...]      # of the last 10 entry fills, in ticks, adverse positive
+    ts_last: Nanos | None = None       # when the last of the trades closed
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """What the re-entry guard remembers of this account and underlying."""
+
+    ts_stop_outs: tuple[tuple[str, Nanos], ...]       # (side, time) of stop-outs, newest last
+    ts_entries: tuple[tuple[str, Nanos], ...]         # (side, time) of cleared entries, newest last
+    entries_today: tuple[tuple[str, int], ...]        # (side, number) of cleared entries of this trade date
+    signal_keys: tuple[str, ...]                      # of recent cleared entries
+
+
+class GateView(Struct, frozen=True, kw_only=True, tag="view"):
+    """The world as one judgement saw it."""
+
+    now: Nanos
+    lane: LaneName
+    strategy: StrategyName
+    source: Source
+    instrument: Instrument
+    mark: Mark | None
+    session: Session
+    micro: Instrument | None = None
+    micro_mark: Mark | None = None
+    account: AccountView
+    held: tuple[HeldView, ...]         # all accounts
+    pending: tuple[PendingView, ...]   # all accounts
+    all_orders_last_minute: int
+    all_day_pnl: Decimal | None
+    kill_epoch: int
+    killed_by: str | None              # the latch that reaches this lane and account, if any
+    tier: int                          # worse of the lane's and the account's
+    tier_reasons: tuple[str, ...]
+    regime_detector: str               # as the lane declares it; "none" is recorded as not required
+    regime: Regime | None
+    features: tuple[Feature, ...]      # those the checks read: atr, trajectory ...
+    clock_offset: Nanos | None         # None: not measured; 0 by definition in playback and simulation
+    record: SourceRecord
+    memory: Memory
+    limits: Limits
+    events: tuple[tuple[str, Nanos], ...] | None = None   # known tier-1 releases; None: no calendar is loaded
+    signal_key: str = ""               # source, underlying, side and bar: a repeated one is a duplicate
+    mode: str = "paper"
+    exits: tuple[ExitView, ...] | None = ()               # of this account and instrument; None: not known
+
+    def feature(self, name: str) -> Feature | None:
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        return None

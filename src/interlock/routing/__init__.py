@@ -1,0 +1,1 @@
+"""From a lane's intent to its accounts: who takes it, and a receipt for each that does not."""

@@ -1,0 +1,1 @@
+"""Builds the desk and runs it: wiring.py makes everything, desk.py turns and settles, driver.py moves time."""

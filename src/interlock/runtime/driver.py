@@ -1,0 +1,194 @@
+"""Moves time: delivers what is due in order, lets the desk settle, and waits for what comes next.
+
+One loop for all clocks. At equal times: ticks, then the venue, then data by (ts_known, instrument, row), then commands. In
+playback and virtual time the clock stands until all that a turn released has been committed, written and answered, so that
+speed changes nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from interlock.brokers.safe import SafeBroker
+from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
+from interlock.model.money import SECOND, Nanos
+from interlock.model.record import FeedEnded, ReadRequested, Tick
+from interlock.model.report import LineChanged
+from interlock.runtime.clock import WALL, Clock, PlaybackClock
+from interlock.runtime.desk import Desk
+
+MarketMessage = Quote | Trade | MarketState | Bar
+
+TURNS_MAX: Final = 4096
+"""Deliveries between two looks at the event loop."""
+
+
+class Source(Protocol):
+    """A market: what comes next, and when it is due on the engine clock."""
+
+    name: str
+    rows: int                          # delivered so far
+
+    def peek(self) -> Nanos | None:
+        """When the next message is due; None after the last one."""
+        ...
+
+    def take(self) -> MarketMessage: ...
+
+    def share(self) -> float:
+        """How much of it has been delivered, 0 to 1; 0 for a market without end."""
+        ...
+
+
+class Venue(Protocol):
+    """A venue that lives in this process and is moved by the engine clock."""
+
+    accounts: Sequence[str]
+
+    def on_market(self, message: MarketMessage) -> None: ...
+
+    def advance(self, ts: Nanos) -> None: ...
+
+    def next_due(self) -> Nanos | None: ...
+
+    def ping(self, ts: Nanos) -> list[Proof]: ...
+
+
+class Driver:
+    """Runs one desk on one source until it is told to stop, or (replay) until the source and the venues are done."""
+
+    def __init__(self, desk: Desk, source: Source, venues: Sequence[tuple[Venue, SafeBroker]], *, reconcile: Nanos,
+                 ends_with_source: bool) -> None:
+        self.desk = desk
+        self.source = source
+        self.clock: Clock = desk.clock
+        self._venues = tuple(venues)
+        self._is_wall = desk.clock.kind == WALL
+        self._reconcile = reconcile
+        self._ends_with_source = ends_with_source
+        self.on_progress: Callable[[float], None] | None = None
+        self._is_stopping = False
+        self._has_ended = desk.engine.feed_ended
+        self._next_ping = 0
+        self._next_read = 0
+
+    def stop(self) -> None:
+        """Ask the loop to end after the turn it is in."""
+        self._is_stopping = True
+        self.desk.inbox.wake()
+
+    @property
+    def has_ended(self) -> bool:
+        """The source has given its last message."""
+        return self._has_ended
+
+    async def run(self) -> None:
+        """Raises StorageError when the journal can no longer be written, InvariantBroken for a mistake of our own."""
+        for venue, _ in self._venues:
+            for account in venue.accounts:
+                self.desk.turn(LineChanged(account, True, 1, "connected"))  # type: ignore[arg-type]
+        rounds = 0
+        while not self._is_stopping:
+            delivered = self._deliver()
+            self._drain()
+            taken = self.desk.take(TURNS_MAX)
+            if self.desk.is_urgent or (self.desk.has_open and (self._is_wall or self.desk.open_count >= TURNS_MAX)):
+                await self.desk.settle()
+                self._drain()
+            rounds += 1
+            if self.on_progress is not None and rounds % 64 == 0:
+                self.on_progress(self.source.share())
+            if delivered or taken or len(self.desk.inbox):
+                if not self._ends_with_source and (self._is_wall or rounds % 16 == 0):
+                    await asyncio.sleep(0)     # let sockets be served
+                continue
+            if self.desk.has_open:
+                await self.desk.settle()
+                continue
+            if self._has_ended and self._ends_with_source:
+                break
+            await self.desk.inbox.wait(self._patience())
+        await self.desk.settle()
+        await self.desk.finish()
+
+    def _deliver(self) -> int:
+        """Deliver what is due, in order, until something must be settled first."""
+        desk, clock, target = self.desk, self.clock, self.clock.target()
+        for count in range(TURNS_MAX):
+            if desk.is_urgent or len(desk.inbox):
+                return count
+            wake = desk.engine.next_wake()
+            venue_due = self._venue_due()
+            data = self.source.peek()
+            if data is None and not self._has_ended:
+                self._has_ended = True
+                desk.turn(FeedEnded(self.source.name, self.source.rows))
+                continue
+            if data is not None and isinstance(clock, PlaybackClock):
+                clock.start(data)
+                target = clock.target()
+            due = min((at for at in (wake, venue_due, data) if at is not None), default=None)
+            if due is None or due > target:
+                return count + self._machinery(target)
+            clock.move(due)
+            if wake is not None and wake <= due:
+                desk.turn(Tick())
+            elif venue_due is not None and venue_due <= due:
+                for venue, _ in self._venues:
+                    venue.advance(due)
+                self._drain()
+            else:
+                self._deliver_data(due)
+        return TURNS_MAX
+
+    def _deliver_data(self, due: Nanos) -> None:
+        message = self.source.take()
+        for venue, safe in self._venues:
+            venue.on_market(message)
+            safe.on_market(message)
+        # What the venue made of it happened before the row was known to us: its reports come first.
+        self._drain()
+        while len(self.desk.inbox) and not self._is_wall:
+            self.desk.take(TURNS_MAX)
+        self.desk.turn(message)
+
+    def _machinery(self, target: Nanos) -> int:
+        """Proofs and reconciles of wall time; in playback a line that is up is proven by the clock waiting for it."""
+        if not self._is_wall:
+            return 0
+        now = self.clock.now()
+        if now >= self._next_ping:
+            self._next_ping = now + SECOND
+            for venue, _ in self._venues:
+                for proof in venue.ping(now):
+                    self.desk.turn(proof)
+        if now >= self._next_read:
+            if self._next_read:
+                for venue, _ in self._venues:
+                    for account in venue.accounts:
+                        self.desk.turn(ReadRequested(account, "every reconcile"))  # type: ignore[arg-type]
+            self._next_read = now + self._reconcile
+        return 0
+
+    def _venue_due(self) -> Nanos | None:
+        due = None
+        for venue, _ in self._venues:
+            at = venue.next_due()
+            if at is not None and (due is None or at < due):
+                due = at
+        return due
+
+    def _drain(self) -> None:
+        for _, safe in self._venues:
+            for report in safe.drain():
+                self.desk.inbox.put(report)
+
+    def _patience(self) -> float | None:
+        """Seconds until the next thing is due."""
+        dues = [at for at in (self.desk.engine.next_wake(), self._venue_due(), self.source.peek()) if at is not None]
+        waits = [self.clock.seconds_until(min(dues))] if dues else []
+        if self._is_wall:
+            waits.append(self.clock.seconds_until(self._next_ping))
+        elif not dues:
+            waits.append(0.5)
+        return min(waits, default=0.5)

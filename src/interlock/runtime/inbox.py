@@ -1,0 +1,98 @@
+"""Where everything from outside waits for its turn, and where a caller waits for the answer."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from interlock.errors import StorageError
+from interlock.model.command import Command, CommandGiven
+from interlock.model.entry import Payload
+from interlock.model.money import Nanos
+from interlock.model.signal import AlertAnswer, AlertReceived
+from interlock.model.tape import MarketMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    message: Payload | MarketMessage
+    reply: asyncio.Future[Any] | None = None
+
+
+class Inbox:
+    """A bounded queue of one event loop. Full is refused at the door, never dropped behind it."""
+
+    def __init__(self, bound: int = 8192) -> None:
+        self._items: deque[Item] = deque()
+        self._bound = bound
+        self._arrived: asyncio.Event | None = None
+        self.closed_by: str | None = None
+
+    def put(self, message: Payload | MarketMessage) -> None:
+        """From inside: reports, readings. Never refused, because what has happened has happened."""
+        self._items.append(Item(message))
+        self.wake()
+
+    async def ask(self, message: Payload) -> Any:
+        """From outside: put it in, and wait until its turn is durable. Raises StorageError when it cannot be written."""
+        if self.closed_by is not None:
+            raise StorageError(self.closed_by)
+        if len(self._items) >= self._bound:
+            raise StorageError(f"{self._bound} messages wait already; nothing more is taken in until they are written")
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._items.append(Item(message, reply))
+        self.wake()
+        return await reply
+
+    def take(self) -> Item | None:
+        return self._items.popleft() if self._items else None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    async def wait(self, seconds: float | None) -> None:
+        """Until something arrives, or so many seconds."""
+        if self._items:
+            return
+        self._arrived = asyncio.Event()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._arrived = None
+
+    def close(self, why: str) -> None:
+        """Refuse everything from now on, and everyone who still waits."""
+        self.closed_by = why
+        while (item := self.take()) is not None:
+            if item.reply is not None and not item.reply.done():
+                item.reply.set_exception(StorageError(why))
+
+    def wake(self) -> None:
+        """End the wait of the loop that takes from here."""
+        if self._arrived is not None:
+            self._arrived.set()
+
+
+class AlertDoor:
+    """What the hook is handed: a way to submit an alert and wait for its durable answer."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    async def submit(self, received: AlertReceived) -> AlertAnswer:
+        answer: AlertAnswer = await self._inbox.ask(received)
+        return answer
+
+
+class CommandDoor:
+    """What the page and the control socket are handed: a person's act goes in, its durable outcome comes back."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    async def submit(self, command: Command, *, who: str, origin: str, ts: Nanos) -> dict[str, Any]:
+        outcome: dict[str, Any] = await self._inbox.ask(CommandGiven(command, who, origin, ts))
+        return outcome

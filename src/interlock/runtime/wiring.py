@@ -1,0 +1,255 @@
+"""The one place that builds things: a desk on a state directory (`run`), or one in memory (`replay`)."""
+
+import os
+import secrets as randomness
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from interlock import __version__
+from interlock.brokers.paper.paper import Paper
+from interlock.brokers.safe import AccountFacts, SafeBroker
+from interlock.config import build
+from interlock.config.load import Loaded
+from interlock.config.schema import Config
+from interlock.engine.setup import Setup
+from interlock.engine.step import Engine
+from interlock.errors import ConfigError, InvariantBroken, StorageError
+from interlock.gate.clearance import Signer
+from interlock.intake.stage import Intake
+from interlock.model.command import CommandGiven, Kill
+from interlock.model.entry import Payload
+from interlock.model.ids import AccountName
+from interlock.model.money import SECOND, Nanos
+from interlock.model.record import ConfigRead, FeedOpened, Header, Started, Stopped, TapeMark
+from interlock.model.tape import MarketMessage
+from interlock.ports import Capabilities
+from interlock.records import JOURNAL, build_digest
+from interlock.runtime.clock import WALL, Clock
+from interlock.runtime.desk import Desk, Watcher
+from interlock.runtime.driver import Driver
+from interlock.runtime.epochs import EpochRecord
+from interlock.runtime.inbox import Inbox
+from interlock.runtime.sources import Market
+from interlock.storage.chain import Kept
+from interlock.storage.committer import Committer
+from interlock.storage.journal import Opened, open_journal
+from interlock.storage.lease import Lease
+from interlock.storage.memory import MemoryStore
+from interlock.storage.reserve import Reserve
+from interlock.storage.sqlite.store import SqliteStore
+
+SCHEMA: Final = 1
+LOCAL_KEY: Final = "local.key"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a desk keeps itself: a leased state directory, or nothing but memory."""
+
+    directory: Path | None
+    store: Kept
+    lease: Lease | None
+    reserve: Reserve | None
+
+    def lease_epoch(self) -> int:
+        return 0 if self.lease is None else self.lease.read_epoch()
+
+
+@contextmanager
+def state_place(directory: Path, holder: str) -> Iterator[Place]:
+    """Lease the directory, open its journal, and give both back. Raises LeaseHeld, StorageError, JournalDamaged."""
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StorageError(f"{directory} cannot be written; the journal lives there, so give this user write access")
+    with ExitStack() as stack:
+        lease = Lease.take(directory, holder)
+        stack.callback(lease.release)
+        store = SqliteStore(directory / JOURNAL)
+        stack.callback(store.close)
+        reserve = Reserve(directory)
+        if not reserve.is_full:
+            reserve.refill()
+        yield Place(directory, store, lease, reserve)
+
+
+def memory_place() -> Place:
+    """For a replay: the same journal, kept nowhere."""
+    return Place(None, MemoryStore(keeps_tape=False, keeps_records=False), None, None)
+
+
+@dataclass
+class Built:
+    """A desk that is ready to be driven, and what its neighbours need."""
+
+    desk: Desk
+    driver: Driver
+    engine: Engine
+    intake: Intake
+    setup: Setup
+    opened: Opened
+    papers: tuple[Paper, ...]
+    committer: Committer
+    place: Place
+    state_id: str
+    notes: tuple[str, ...]
+
+    def close(self, why: str) -> None:
+        """Stop in order: the last entries, a snapshot of everything, the venue's book. After a failure of the journal
+        nothing more is written."""
+        try:
+            if self.desk.halted_by is None:
+                self.desk.turn(Stopped(why))
+                self._commit_last()
+            self.committer.close()
+        finally:
+            for paper in self.papers:
+                paper.close()
+
+    def _commit_last(self) -> None:
+        self.committer.commit_now(self.desk.seal(with_snapshot=True))
+
+
+def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, watchers: Sequence[Watcher] = (),
+               ends_with_market: bool, with_digest: bool = False, snapshot_every: int | None = None) -> Built:
+    """Everything between a configuration and a desk at the journal's end: restored, folded, started, not yet driven.
+
+    Raises ConfigError, StorageError, JournalDamaged, or InvariantBroken for a record that cannot be folded.
+    """
+    config = loaded.config
+    opened = open_journal(place.store, with_digest=with_digest)
+    header, last_config, epoch, was_clean = _look_back(place.store, config, clock)
+    if opened.ts:
+        clock.move(opened.ts)
+    is_new_config = last_config != loaded.digest
+    setup = build.setup(config, digest=loaded.digest, epoch=epoch + is_new_config, state_id=header.state_id, clock=clock.kind,
+                        is_simulated=market.is_simulated, fed=market.fed)
+    signer = Signer()
+    engine = Engine(setup, signer)
+    intake = build.intake_stage(config, setup.sessions)
+    notes = (*opened.notes, *_restore(engine, intake, opened, place.store))
+    inbox = Inbox()
+    epochs = EpochRecord(kill=engine.kill_epoch, config=setup.config_epoch, lease=place.lease_epoch)
+    committer = Committer(place.store)
+    papers, brokers = _brokers(config, setup, place, clock, signer, epochs, inbox)
+    desk = Desk(engine=engine, intake=intake, journal=opened.journal, committer=committer, clock=clock, epochs=epochs,
+                brokers=brokers, inbox=inbox, watchers=tuple(watchers),
+                snapshot_every=snapshot_every or config.desk.snapshot_every)
+    safes = {id(paper): next(brokers[account] for account in paper.accounts) for paper in papers}
+    if opened.journal.head[0] == 0:
+        desk.turn(header)
+    desk.turn(Started(build_digest(), __version__, place.lease_epoch(), signer.public_hex(), was_clean, opened.cut))
+    if is_new_config:
+        desk.turn(ConfigRead(loaded.digest, loaded.canonical, epoch + 1))
+    _open_feed(desk, engine, market)
+    driver = Driver(desk, market.source(engine.rows_fed), [(paper, safes[id(paper)]) for paper in papers],
+                    reconcile=config.desk.reconcile_seconds * SECOND, ends_with_source=ends_with_market)
+    return Built(desk, driver, engine, intake, setup, opened, papers, committer, place, header.state_id, notes)
+
+
+def local_key(directory: Path) -> bytes:
+    """The key under which this state directory recognises tokens, secrets and repeated bodies; made at the first start."""
+    path = directory / LOCAL_KEY
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(randomness.token_bytes(32))
+    except FileExistsError:
+        pass  # made at an earlier start
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+    return path.read_bytes()
+
+
+def _look_back(store: Kept, config: Config, clock: Clock) -> tuple[Header, str, int, bool]:
+    """(header, digest and epoch of the last configuration, whether the last process stopped in order)."""
+    header: Header | None = None
+    digest, epoch, was_clean = "", 0, True
+    for raw in store.raw():
+        entry = raw.decode() if raw.is_host or raw.seq < 64 or b"config_read" in raw.payload[:24] else None
+        match entry.payload if entry is not None else None:
+            case Header() as found:
+                header = found
+            case ConfigRead() as found:
+                digest, epoch = found.digest, found.epoch
+            case Started():
+                was_clean = False
+            case Stopped():
+                was_clean = True
+            case _:
+                continue
+    if header is None:
+        return Header(randomness.token_hex(8), config.desk.mode, clock.kind, SCHEMA), "", 0, True
+    if header.mode != config.desk.mode:
+        raise ConfigError(f"this state directory was begun in mode {header.mode} and stays so; found mode {config.desk.mode}. "
+                          "Use a state directory of its own")
+    if header.clock != clock.kind:
+        raise ConfigError(f"this state directory was begun on the {header.clock} clock and stays so; this start would use the "
+                          f"{clock.kind} clock ({'without' if clock.kind == WALL else 'with'} --data). "
+                          "Use a state directory of its own")
+    if header.schema != SCHEMA:
+        raise ConfigError(f"this journal has schema {header.schema}; this build reads schema {SCHEMA}")
+    return header, digest, epoch, was_clean
+
+
+def _restore(engine: Engine, intake: Intake, opened: Opened, store: Kept) -> list[str]:
+    """The last snapshot, and everything recorded since, folded in the order in which it happened. Nothing is decided."""
+    notes: list[str] = []
+    first, row = 1, 0
+    if opened.snapshot is not None:
+        notes.extend(engine.restore(opened.snapshot.body))
+        intake.restore(engine.intake_snapshot)
+        first, row = opened.snapshot.seq + 1, opened.snapshot.last_row
+    tape: Iterator[MarketMessage] = store.tape(row) if store.keeps_tape else iter(())
+    for raw in store.raw(first):
+        payload: Payload = raw.decode().payload
+        if isinstance(payload, TapeMark):
+            while row < payload.last_row:
+                message = next(tape, None)
+                if message is None:
+                    raise InvariantBroken(f"entry {raw.seq} names tape row {payload.last_row}, the tape ends at {row}")
+                engine.apply(message, raw.ts)
+                row += 1
+            continue
+        engine.apply(payload, raw.ts)
+        intake.apply(payload, raw.ts)
+    return notes
+
+
+def _brokers(config: Config, setup: Setup, place: Place, clock: Clock, signer: Signer, epochs: EpochRecord, inbox: Inbox
+             ) -> tuple[tuple[Paper, ...], Mapping[AccountName, SafeBroker]]:
+    papers: list[Paper] = []
+    brokers: dict[AccountName, SafeBroker] = {}
+    for name, broker in config.brokers.items():
+        accounts = {AccountName(account): entry for account, entry in config.accounts.items() if entry.broker == name}
+        if not accounts:
+            continue
+        balances: dict[str, Decimal] = {account: entry.balance for account, entry in accounts.items()}
+        paper = Paper(setup.instruments, balances, path=None if place.directory is None else place.directory / f"{name}-book.db",
+                      rules=build.matching_rules(broker), plan=build.faults(broker),
+                      capabilities=Capabilities(has_native_brackets=broker.has_native_brackets, has_replace=broker.has_replace,
+                                                visibility_delay=broker.visibility_delay_ms * build.MILLISECOND),
+                      clock=clock)
+
+        def trip(account: AccountName, why: str) -> None:
+            inbox.put(CommandGiven(Kill(why=why, account=account), "safebroker", "limit", clock.now()))
+
+        safe = SafeBroker(paper.broker, keys=signer.public_keys(), state_id=setup.state_id, epochs=epochs, now=clock.now,
+                          instruments=setup.instruments, limits={account: setup.accounts[account].limits for account in accounts},
+                          accounts=dict.fromkeys(accounts, AccountFacts(is_paper=True)), trip=trip)
+        papers.append(paper)
+        brokers.update(dict.fromkeys(accounts, safe))
+    return tuple(papers), brokers
+
+
+def _open_feed(desk: Desk, engine: Engine, market: Market) -> None:
+    """Name the market in the journal once; a recording that was begun must be the one that is gone on with."""
+    opened = FeedOpened(market.name, market.provenance, tuple(symbol for symbol, _ in market.fed), market.digest, market.dropped)
+    if engine.feed is None or (engine.feed != opened and market.is_simulated):
+        desk.turn(opened)
+    elif engine.feed != opened:
+        raise ConfigError(
+            f"this state directory plays the recording {engine.feed.digest[:12]} of {', '.join(engine.feed.instruments)}; found "
+            f"{opened.digest[:12]} of {', '.join(opened.instruments)}. Give the same --data again, or use another directory")
+

@@ -1,0 +1,202 @@
+"""The page's server: reads of the board, a person's acts through the command door, the live socket, the built page."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from interlock.model.command import Command, DisableAccount, EnableAccount, Kill, Release
+from interlock.model.ids import AccountName, LaneName
+from interlock.runtime.board import Board
+from interlock.web.auth import Entrance, Guard
+from interlock.web.door import CommandDoor, DoorClosed, NoAnswer
+from interlock.web.plain import NOT_BUILT
+from interlock.web.socket import Pages
+
+STATIC: Final = Path(__file__).parent / "static"
+
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+Why = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Ask(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class KillAsk(Ask):
+    """`confirm` is what the person typed; anything but KILL is refused."""
+
+    why: Why
+    confirm: Literal["KILL"]
+    scope: Literal["risk", "all"] = "risk"
+    lane: Name | None = None
+    account: Name | None = None
+
+
+class ReleaseAsk(Ask):
+    phrase: Annotated[str, Field(max_length=100)]
+    lane: Name | None = None
+    account: Name | None = None
+
+
+class DisableAsk(Ask):
+    why: Why
+
+
+class Json(Response):
+    """JSON as msgspec writes it: decimals as strings, whole numbers whole."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return msgspec.json.encode(content)
+
+
+class Assets(StaticFiles):
+    """Files whose names hold the hash of their content: they may be kept for good."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if response.status_code == 200:
+            response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def create_app(*, board: Board, door: CommandDoor, token: str, hook: ASGIApp | None,
+               health: Callable[[], dict[str, Any] | None], static: Path | None = STATIC) -> FastAPI:
+    """The ASGI application of the main port.
+
+    `health` answers None while the desk starts, else what `/health` shows. `hook` is served under `/hook/` as it is.
+    `token` is kept as a digest only.
+    """
+    app = FastAPI(title="Interlock", docs_url=None, redoc_url=None, openapi_url=None, default_response_class=Json)
+    app.add_middleware(Guard, entrance=Entrance(token), hook=hook)
+    app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    app.add_exception_handler(HTTPException, _refuse_http)
+    _add_reads(app, board, health)
+    _add_acts(app, board, door)
+    pages = Pages(board, health)
+
+    @app.websocket("/ws")
+    async def live(socket: WebSocket) -> None:
+        await pages.serve(socket)
+
+    _add_page(app, static or STATIC)
+    return app
+
+
+def _add_reads(app: FastAPI, board: Board, health: Callable[[], dict[str, Any] | None]) -> None:
+    @app.get("/health")
+    async def get_health() -> Response:
+        found = health()
+        answer = {"status": "starting"} if found is None else {"status": "ready", **found}
+        return Json(answer, 200 if answer["status"] == "ready" else 503)
+
+    @app.get("/api/state")
+    async def get_state() -> Response:
+        return Json({**board.snapshot(), "health": health() or {"status": "starting"}})
+
+    @app.get("/api/bars/{instrument}")
+    async def get_bars(instrument: str) -> Response:
+        bars = board.bars(instrument)
+        if bars is None:
+            return _refusal(404, "instrument.unknown", f"no instrument {instrument!r} on this desk")
+        return Json({"instrument": instrument, "bars": bars})
+
+    @app.get("/api/verdicts")
+    async def get_verdicts() -> Response:
+        return Json(board.verdicts())
+
+    @app.get("/api/orders")
+    async def get_orders() -> Response:
+        return Json(board.orders())
+
+    @app.get("/api/positions")
+    async def get_positions() -> Response:
+        return Json(board.positions())
+
+
+def _add_acts(app: FastAPI, board: Board, door: CommandDoor) -> None:
+    async def submit(command: Command, request: Request) -> Response:
+        lane, account = getattr(command, "lane", None), getattr(command, "account", None)
+        if lane is not None and lane not in board.lane_names:
+            return _refusal(404, "lane.unknown", f"no lane {lane!r} on this desk")
+        if account is not None and account not in board.account_names:
+            return _refusal(404, "account.unknown", f"no account {account!r} on this desk")
+        client = request.client
+        try:
+            answer = await door.submit(command, who=client.host if client else "unknown", origin="page")
+        except DoorClosed as e:
+            return _refusal(503, "door.closed", str(e))
+        except NoAnswer as e:
+            return _refusal(504, "door.no_answer", str(e))
+        return Json(answer, 200 if answer.get("ok", True) else 409)
+
+    @app.post("/api/kill")
+    async def kill(ask: KillAsk, request: Request) -> Response:
+        return await submit(Kill(ask.why, _lane(ask.lane), _account(ask.account), ask.scope), request)
+
+    @app.post("/api/release")
+    async def release(ask: ReleaseAsk, request: Request) -> Response:
+        return await submit(Release(ask.phrase, _lane(ask.lane), _account(ask.account)), request)
+
+    @app.post("/api/accounts/{name}/disable")
+    async def disable(name: str, ask: DisableAsk, request: Request) -> Response:
+        return await submit(DisableAccount(AccountName(name), ask.why), request)
+
+    @app.post("/api/accounts/{name}/enable")
+    async def enable(name: str, request: Request) -> Response:
+        return await submit(EnableAccount(AccountName(name)), request)
+
+
+def _add_page(app: FastAPI, static: Path) -> None:
+    @app.get("/")
+    async def page() -> Response:
+        index = static / "index.html"
+        if not await asyncio.to_thread(index.is_file):
+            return HTMLResponse(NOT_BUILT)
+        return FileResponse(index, headers={"cache-control": "no-cache"})
+
+    @app.get("/icon.svg")
+    async def icon() -> Response:
+        path = static / "icon.svg"
+        if not await asyncio.to_thread(path.is_file):
+            return _refusal(404, "not_found", "no such page")
+        return FileResponse(path, headers={"cache-control": "max-age=86400"})
+
+    app.mount("/assets", Assets(directory=static / "assets", check_dir=False))
+
+
+def _lane(name: str | None) -> LaneName | None:
+    return None if name is None else LaneName(name)
+
+
+def _account(name: str | None) -> AccountName | None:
+    return None if name is None else AccountName(name)
+
+
+def _refusal(status: int, code: str, reason: str) -> Response:
+    return Json({"ok": False, "code": code, "reason": reason}, status)
+
+
+async def _refuse_invalid(_: Request, error: Exception) -> Response:
+    """What was expected and where; what was sent is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    found = "; ".join(f"{'.'.join(str(part) for part in each['loc'][1:]) or 'body'}: {each['msg']}"
+                      for each in error.errors())
+    return _refusal(422, "request.invalid", found)
+
+
+async def _refuse_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"ok": False, "code": f"http.{error.status_code}", "reason": error.detail}, error.status_code,
+                        error.headers)
