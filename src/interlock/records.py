@@ -8,7 +8,7 @@ add up to.
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -34,6 +34,7 @@ from interlock.model.account import ClosedTrade, Position, Truth
 from interlock.model.codes import INTAKE, Code
 from interlock.model.codes import catalogue as compose_catalogue
 from interlock.model.entry import Entry
+from interlock.model.ids import AccountName
 from interlock.model.money import plain
 from interlock.model.order import PROFILES, Closed, OrderRecord
 from interlock.model.record import Attempt, ConfigRead, Header, Started
@@ -241,14 +242,10 @@ def protected(engine: Engine, position: Position) -> Decimal:
 
 
 def position_rows(engine: Engine) -> list[dict[str, Any]]:
-    rows = []
-    for position in engine.ledger.positions():
-        rows.append({"account": position.account, "instrument": position.instrument, "quantity": plain(position.quantity),
-                     "protected": plain(protected(engine, position)),
-                     "average_price": plain(position.average_price), "stop": _price(position.stop),
-                     "target": _price(position.target), "strategy": position.strategy, "lane": position.lane,
-                     "signal_id": position.signal_id})
-    return rows
+    return [{"account": position.account, "instrument": position.instrument, "quantity": plain(position.quantity),
+             "protected": plain(protected(engine, position)), "average_price": plain(position.average_price),
+             "stop": _price(position.stop), "target": _price(position.target), "strategy": position.strategy,
+             "lane": position.lane, "signal_id": position.signal_id} for position in engine.ledger.positions()]
 
 
 def trade_row(trade: ClosedTrade) -> dict[str, Any]:
@@ -267,7 +264,7 @@ def check_row(check: str, answer: Any) -> dict[str, Any]:
             "numbers": answer.numbers if isinstance(answer, Allow | Refuse) else {}}
 
 
-def status_rows(config: Config, engine: Engine, fires: dict[Any, Any], *, truths: dict[str, tuple[str, str]]
+def status_rows(config: Config, engine: Engine, fires: dict[Any, Any], *, truths: Mapping[AccountName, tuple[str, str]]
                 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Lanes and accounts as `status` tells them; `truths` are label and evidence by account."""
     mode, disabled = config.desk.mode, engine.latches.disabled
@@ -279,10 +276,10 @@ def status_rows(config: Config, engine: Engine, fires: dict[Any, Any], *, truths
             *({"name": strategy, "kind": entry.kind, "fires_left": None} for strategy, entry in lane.strategies.items()),
             *({"name": strategy, "kind": "alerts", "fires_left": left.get(strategy)} for strategy in alerts)]})
     accounts: list[dict[str, Any]] = []
-    for account in config.accounts:
-        line = engine.latches.lines[account]  # type: ignore[index]
+    for account in map(AccountName, config.accounts):
+        line = engine.latches.lines[account]
         label, evidence = truths.get(account, (Truth.UNKNOWN.value, "no engine is running"))
-        balance: Decimal | None = engine.ledger.balance(account)  # type: ignore[arg-type]
+        balance: Decimal | None = engine.ledger.balance(account)
         why = disabled.get(account) or engine.latches.frozen_by(account)
         accounts.append({"name": account, "account_id": line.account_id, "mode": mode, "truth": label, "evidence": evidence,
                          "enabled": account not in disabled, "why": why, "balance": None if balance is None else plain(balance)})

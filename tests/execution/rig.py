@@ -45,7 +45,8 @@ START: Nanos = 1_700_000_000 * SECOND
 D = Decimal
 
 
-def profile(*, brackets: bool = False, replace: bool = True, visibility: Nanos = 0, pair: bool = False) -> AccountProfile:
+def profile(*, brackets: bool = False, replace: bool = True, visibility: Nanos = 0,
+            pair: bool = False) -> AccountProfile:
     return AccountProfile(capabilities=Capabilities(has_native_brackets=brackets, has_replace=replace,
                                                     visibility_delay=visibility), pair_may_rest=pair)
 
@@ -68,8 +69,9 @@ def view(instrument: str, account: AccountName = A, *, trade_date: str = "2026-0
                         local_minute=600, zone="America/Chicago"),
         account=AccountView(
             account=account, account_id="1", truth=Truth.PAPER_SIM, is_enabled=True, frozen_by=None, is_line_up=True,
-            ts_proof=START, currency="USD", equity=zero, balance=zero, day_pnl=zero, week_pnl=zero, day_start_equity=zero,
-            consecutive_losses=0, margin_used=None, position=zero, broker_position=zero, orders_last_minute=0),
+            ts_proof=START, currency="USD", equity=zero, balance=zero, day_pnl=zero, week_pnl=zero,
+            day_start_equity=zero, consecutive_losses=0, margin_used=None, position=zero,
+            broker_position=zero, orders_last_minute=0),
         held=(), pending=(), all_orders_last_minute=0, all_day_pnl=zero, kill_epoch=0, killed_by=None, tier=0,
         tier_reasons=(), regime_detector="none", regime=None, features=(), clock_offset=0,
         record=SourceRecord(r_multiples=(), slippage=()),
@@ -78,14 +80,14 @@ def view(instrument: str, account: AccountName = A, *, trade_date: str = "2026-0
                       symbols=()), signal_key=key)
 
 
-def verdict(asked: AccountIntent, order: Order | None, quantity: Decimal, *, risk: str = "0", instrument: str | None = None,
-            trade_date: str = "2026-03-02", key: str = "") -> Verdict:
+def verdict(asked: AccountIntent, order: Order | None, quantity: Decimal, *, risk: str = "0",
+            instrument: str | None = None, trade_date: str = "2026-03-02", key: str = "") -> Verdict:
     name = instrument or asked.intent.instrument
     sized = Sized(instrument=name, quantity=quantity, risk=D(risk), risk_per_unit=D(0), why="test")
     result = Refused(sized, "test", "told to") if order is None else Cleared(sized, order)
     return Verdict(signal_id=asked.intent.signal_id, account=asked.account, profile=PROFILES[asked.intent.purpose],
-                   asked=asked, view=view(name, asked.account, trade_date=trade_date, key=key), answers=(), result=result,
-                   config="", checks="")
+                   asked=asked, view=view(name, asked.account, trade_date=trade_date, key=key), answers=(),
+                   result=result, config="", checks="")
 
 
 class Rig:
@@ -138,7 +140,8 @@ class Rig:
             elif isinstance(output, LookupRequested):
                 self.lookups.append(output.client_order_id)
 
-    def judge(self, asked: AccountIntent, quantity: str | None, risk: str = "0", instrument: str | None = None) -> Order | None:
+    def judge(self, asked: AccountIntent, quantity: str | None, risk: str = "0",
+              instrument: str | None = None) -> Order | None:
         size = D(quantity) if quantity is not None else asked.intent.quantity
         assert size is not None
         if asked.intent.purpose in self.refuse:
@@ -173,7 +176,8 @@ class Rig:
 
     def exit(self, quantity: str | None = None, *, signal: str = "x1", purpose: Purpose = Purpose.REDUCE,
              account: AccountName = A) -> None:
-        self.feed(AccountIntent(intent(Side.SELL, purpose, signal=signal, stop=None, target=None, quantity=quantity), account))
+        wish = intent(Side.SELL, purpose, signal=signal, stop=None, target=None, quantity=quantity)
+        self.feed(AccountIntent(wish, account))
 
     def accept(self, cid: ClientOrderId, *, is_live: bool = True, quantity: str | None = None) -> None:
         self.feed(OrderAccepted(self.record(cid).account, cid, BrokerOrderId(f"b{cid}"), self.ts, is_live,
@@ -183,8 +187,8 @@ class Rig:
         record = self.record(cid)
         self._executions += 1
         name = ExecutionId(execution or f"e{self._executions}")
-        report = OrderFilled(record.account, cid, name, record.instrument, record.leg.side, D(quantity), D(price), D("0.62"),
-                             self.ts)
+        report = OrderFilled(record.account, cid, name, record.instrument, record.leg.side, D(quantity), D(price),
+                             D("0.62"), self.ts)
         self.feed(report)
         return report
 
@@ -194,14 +198,15 @@ class Rig:
     def rejected(self, cid: ClientOrderId) -> None:
         self.feed(OrderRejected(self.record(cid).account, cid, "no", self.ts))
 
-    def read(self, *orders: BrokerOrder, position: str = "0", fills: tuple[OrderFilled, ...] = (), cash: str = "50000") -> None:
+    def read(self, *orders: BrokerOrder, position: str = "0", fills: tuple[OrderFilled, ...] = (),
+             cash: str = "50000") -> None:
         held = (BrokerPosition("MNQ", D(position)),) if D(position) else ()
         self.feed(AccountRead(A, "1", D(cash), "USD", held, orders, fills, self.ts, 1))
 
     def listed(self, cid: ClientOrderId) -> BrokerOrder:
         record = self.record(cid)
-        return BrokerOrder(cid, BrokerOrderId("b"), record.instrument, record.leg.side, record.leg.quantity, record.filled,
-                           True, record.leg.purpose is Purpose.PROTECT)
+        return BrokerOrder(cid, BrokerOrderId("b"), record.instrument, record.leg.side, record.leg.quantity,
+                           record.filled, True, record.leg.purpose is Purpose.PROTECT)
 
     # -- what a test sees
 

@@ -1,12 +1,13 @@
 """Brackets that the venue links, targets that are held here, and what is swept when a position is gone."""
 
+from tests.execution.rig import A, D, Rig, profile
+
 from interlock.model.market import Bar, Provenance
 from interlock.model.money import SECOND
 from interlock.model.order import OrderType, Working
 from interlock.model.record import ExitEnded
 from interlock.model.report import OrderFilled
 from interlock.model.signal import Purpose, Side
-from tests.execution.rig import A, D, Rig, profile
 
 NAME = "protection.paper-1.MNQ"
 
@@ -172,7 +173,8 @@ def test_a_resting_pair_is_stop_first_and_the_first_fill_cancels_the_sibling():
     assert rig.sent[-1].purpose is Purpose.PROTECT
     rig.accept(rig.sent[-1].client_order_id)
     stop, target = rig.sent[1].client_order_id, rig.sent[2].client_order_id
-    assert (rig.sent[2].purpose, rig.sent[2].parent.limit, rig.sent[2].parent.quantity) == (Purpose.TARGET, D(110), D(3))
+    resting = rig.sent[2].parent
+    assert (resting.purpose, resting.limit, resting.quantity) == (Purpose.TARGET, D(110), D(3))
     rig.accept(target)
     assert rig.execution.orders.worst_case(A, "MNQ") == (D(3), D(-3)), "the double fill is charged"
 

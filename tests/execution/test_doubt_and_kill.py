@@ -1,5 +1,8 @@
 """Doubt lasts until the venue proves something; a kill reaches every order that could add risk, late ones too."""
 
+from tests.execution.rig import A, D, Rig, profile
+from tests.execution.test_brackets import emulated, linked
+
 from interlock.model.command import Killed, Released
 from interlock.model.money import SECOND
 from interlock.model.order import Closed, InDoubt, InFlight, Outcome, Working
@@ -13,8 +16,6 @@ from interlock.model.report import (
     WriteUnknown,
 )
 from interlock.model.signal import Purpose
-from tests.execution.rig import A, D, Rig, profile
-from tests.execution.test_brackets import emulated, linked
 
 
 def test_a_write_without_an_answer_is_looked_up_at_once_and_ever_more_slowly():

@@ -1,12 +1,13 @@
 """Getting out never crosses zero: siblings go first, their answers are waited for, then what is left is reduced."""
 
+from tests.execution.rig import A, D, Rig, profile
+from tests.execution.test_brackets import emulated, linked
+
 from interlock.model.money import SECOND
 from interlock.model.order import OrderType
 from interlock.model.record import ExitEnded, IntentAbandoned
 from interlock.model.report import WriteUnknown
 from interlock.model.signal import Purpose, Side
-from tests.execution.rig import A, D, Rig, profile
-from tests.execution.test_brackets import emulated, linked
 
 
 def test_an_exit_of_a_linked_bracket_cancels_both_children_and_then_reduces():
@@ -129,8 +130,9 @@ def test_one_strategy_cannot_close_what_another_holds():
 
 def test_an_exit_names_the_micro_that_is_held():
     rig = Rig(profile())
-    from interlock.model.signal import AccountIntent
     from tests.execution.rig import intent
+
+    from interlock.model.signal import AccountIntent
     order = rig.judge(AccountIntent(intent(instrument="NQ"), A), "2", instrument="MNQ")
     assert order is not None
     rig.fill(order.client_order_id, "2")

@@ -1,6 +1,7 @@
-"""Stops of a venue without brackets: placed with each fill, sized to what is held, never more, never missing for long."""
+"""Stops of a venue without brackets: placed with each fill, sized to what is held, never missing for long."""
 
 import pytest
+from tests.execution.rig import A, D, Rig, profile
 
 from interlock.execution.state import TRIES_MAX
 from interlock.model.money import SECOND
@@ -8,7 +9,6 @@ from interlock.model.order import OrderType
 from interlock.model.record import AccountThawed, AlarmCleared, ExitBegun
 from interlock.model.report import OrderExpired, WriteUnknown
 from interlock.model.signal import Purpose, Side
-from tests.execution.rig import A, D, Rig, profile
 
 NAME = "protection.paper-1.MNQ"
 

@@ -1,9 +1,10 @@
 """Every check provoked from outside, through the whole list that an entry or an exit is asked."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from tests.gate.world import (
-    ACCOUNT,
     NOW,
     D,
     a_feature,
@@ -54,7 +55,7 @@ def test_a_quiet_day_clears_an_entry():
 
 
 # check, code, the view that provokes it, the intent that provokes it
-REFUSED = [
+REFUSED: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("kill", "killed", {"killed_by": "all: drill"}, {}),
     ("truth", "truth_unknown", {"account_truth": Truth.UNKNOWN}, {}),
     ("truth", "truth_mismatch", {"account_truth": Truth.BROKER_VERIFIED}, {}),
@@ -72,6 +73,7 @@ REFUSED = [
     ("phase.2_balance", "balance_low", {"account_balance": D("999.99")}, {}),
     ("phase.2_balance", "risk_over_balance", {"account_equity": D(5_000), "account_balance": D(5_000)}, {}),
     ("phase.2_balance", "open_risk_over_balance", {"held": (a_held(instrument="CL", risk=D(2_892)),)}, {}),
+    ("phase.2_balance", "open_risk_over_balance", {"pending": (a_pending(instrument="CL", risk=D(2_892)),)}, {}),
     ("phase.3_daily_loss", "input_missing.day_pnl", {"account_day_pnl": None}, {}),
     ("phase.3_daily_loss", "input_missing.day_start_equity", {"account_day_start_equity": None}, {}),
     ("phase.3_daily_loss", "daily_loss", {"account_day_pnl": D(-1000)}, {}),
@@ -129,6 +131,9 @@ REFUSED = [
     ("guard.3_risk_limits", "all_daily_loss", {"all_day_pnl": D(-10_000)}, {}),
     ("guard.3_risk_limits", "all_order_rate", {"all_orders_last_minute": 600}, {}),
     ("guard.3_risk_limits", "all_notional", {"held": (a_held(account="other", notional=D(24_900_000)),)}, {}),
+    ("guard.3_risk_limits", "all_notional",
+     {"pending": (a_pending(account="other", notional=D(24_900_000)),)}, {}),
+    ("guard.3_risk_limits", "leverage", {"pending": (a_pending(instrument="CL", notional=D(900_000)),)}, {}),
     ("guard.3_risk_limits", "leverage", {"held": (a_held(instrument="CL", notional=D(900_000)),)}, {}),
     ("guard.4_position_count", "position_count", {"held": (a_held(),)}, {}),
     ("guard.4_position_count", "position_count", {"pending": (a_pending(instrument="NQ"),)}, {}),
@@ -142,6 +147,12 @@ REFUSED = [
      {"held": (a_held(instrument="ES", parent="ES"), a_held(instrument="YM", parent="YM"))}, {}),
     ("guard.5_directional_concentration", "same_direction_risk",
      {"held": (a_held(instrument="CL", group="CL", risk=D(495)),)}, {}),                    # 495 + 108.70 > 600
+    ("guard.5_directional_concentration", "same_direction_risk",
+     {"pending": (a_pending(instrument="CL", group="CL", risk=D(495)),)}, {}),
+    ("guard.5_directional_concentration", "group_value",
+     {"pending": (a_pending(instrument="ES", notional=D(900_000)),)}, {}),
+    ("guard.5_directional_concentration", "group_positions",
+     {"pending": (a_pending(instrument="ES", parent="ES"), a_pending(instrument="YM", parent="YM"))}, {}),
     ("guard.5_directional_concentration", "group_value", {"held": (a_held(instrument="ES", notional=D(900_000)),)}, {}),
     ("guard.6_entry_slippage", "input_missing.reference", {}, {"reference": None}),
     ("guard.6_entry_slippage", "slippage", {}, {"reference": D("17998.75")}),               # 1.56 over 0.85
@@ -152,7 +163,7 @@ REFUSED = [
     ("guard.6_entry_slippage", "input_missing.atr", {"source": Source.ALERTS, "features": ()}, {}),
     ("guard.6_entry_slippage", "input_missing.atr",
      {"source": Source.ALERTS, "features": (a_feature("atr", None),)}, {}),
-    ("guard.6_entry_slippage", "realised_slippage", {"record": a_record("1", "1", slippage=("2",) * 10)}, {}),
+    ("guard.6_entry_slippage", "realised_slippage", {"record": a_record("1", "1", slippage=("99",) * 10)}, {}),
     ("guard.7_trajectory_alignment", "trajectory", {"features": the_features(trajectory=0.14)}, {}),
     ("guard.7_trajectory_alignment", "trajectory", {"features": the_features(trajectory=-0.61)}, {"setup": "bounce"}),
     ("guard.7_trajectory_alignment", "trajectory",
@@ -206,7 +217,7 @@ def test_a_check_refuses_what_it_is_there_for(check, code, view, wish):
     assert verdict.result.code == next(iter(refusals(verdict).values())), "the first refusal is final"
 
 
-ALLOWED = [
+ALLOWED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("phase.1_connection", {"account_ts_proof": NOW - 5 * SECOND}, {}),
     ("phase.2_balance", {"account_balance": D(6_000), "account_equity": D(6_000)}, {}),
     ("phase.3_daily_loss", {"account_day_pnl": D(-888)}, {}),                               # 888 + 108.70 < 1000
@@ -447,4 +458,3 @@ def test_every_code_that_a_check_gave_stands_in_the_catalogue():
         given |= set(refusals(verdict_of(seen, asked(seen, **wish))).values())
 
     assert given <= known
-    assert ACCOUNT

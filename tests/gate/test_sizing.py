@@ -95,13 +95,13 @@ def test_without_a_quote_of_the_micro_nothing_is_traded():
 
     result = size(asked(view), view, SizingRules())
 
-    assert (result.quantity, result.code) == (0, "input_missing.mark")
+    assert (result.quantity, result.code) == (D(0), "input_missing.mark")
 
 
 def test_one_contract_too_dear_for_the_budget_is_refused():
     result = sized(with_fee("MGC", "0.9"), "2650", "2600", "120")
 
-    assert (result.quantity, result.code) == (0, "risk_budget")
+    assert (result.quantity, result.code) == (D(0), "risk_budget")
 
 
 @pytest.mark.parametrize(("tier", "quantity"), [(0, 7), (1, 5), (2, 3), (3, 0), (4, 0)])
@@ -142,7 +142,7 @@ def test_spot_is_not_sold_short():
 
     result = size(asked(view, side=Side.SELL, stop=D(64640), target=None), view, SizingRules())
 
-    assert (result.quantity, result.code) == (0, "spot_short")
+    assert (result.quantity, result.code) == (D(0), "spot_short")
 
 
 def test_spot_is_bought_from_the_balance_only():
@@ -158,7 +158,7 @@ def test_a_coin_order_below_the_least_is_refused():
 
     result = size(asked(view, stop=D(63360), target=None), view, SizingRules())
 
-    assert (result.quantity, result.code) == (0, "notional_min")
+    assert (result.quantity, result.code) == (D(0), "notional_min")
 
 
 @pytest.mark.parametrize(("changes", "quantity"), [
@@ -192,7 +192,7 @@ def test_doubt_sizes_to_zero(changes, wish, code):
 
     result = size(asked(view, **wish), view, SizingRules())
 
-    assert (result.quantity, result.code) == (0, code)
+    assert (result.quantity, result.code) == (D(0), code)
 
 
 @pytest.mark.parametrize(("ours", "theirs", "wanted", "quantity"), [

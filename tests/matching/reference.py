@@ -1,7 +1,8 @@
-"""A slow, plain matcher in fractions, written from the rules and sharing nothing with the core. One order, one account."""
+"""A slow, plain matcher in fractions, written from the rules, sharing nothing with the core. One order, one account."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor
 
 SECOND = 1_000_000_000
@@ -18,7 +19,7 @@ class Plain:
     spread: int
     size: int
     exit: bool = False
-    fills: list = field(default_factory=list)
+    fills: list[tuple[int, int]] = field(default_factory=list)
     bid: int = 0
     ask: int = 0
     bid_size: int = 0
@@ -132,7 +133,7 @@ class Plain:
         low_first = self.buy != self.exit
         corners = [open, low, high, close] if low_first else [open, high, low, close]
         self.step(open, is_corner=True)
-        for start, end in zip(corners, corners[1:], strict=False):
+        for start, end in pairwise(corners):
             direction = 1 if end > start else -1
             for price in range(start, end, direction):
                 self.step(price, is_corner=False)
@@ -141,13 +142,13 @@ class Plain:
 
     def step(self, price, is_corner):
         """The path touches one price. A stop met here meets the quote around it, and once only."""
-        if self.kind == "stop" and not self.triggered and self.left:
-            if price >= self.price if self.buy else price <= self.price:
-                self.triggered = True
-                self.point(price)
-                return
+        is_met = price >= self.price if self.buy else price <= self.price
+        if self.kind == "stop" and not self.triggered and self.left and is_met:
+            self.triggered = True
+            self.point(price)
+            return
         if is_corner:
             self.point(price)
-        if self.kind == "limit" and self.left:
-            if self.resting and self.at_least_as_good(price, self.price - 1 if self.buy else self.price + 1):
-                self.done(self.left, self.price)
+        is_through = self.at_least_as_good(price, self.price - 1 if self.buy else self.price + 1)
+        if self.kind == "limit" and self.left and self.resting and is_through:
+            self.done(self.left, self.price)

@@ -1,10 +1,10 @@
 """Fills inside recorded bars: the bar is a path, open, bad extreme, other extreme, close."""
 
 import pytest
+from tests.matching.bench import Bench, wide
 
 from interlock.matching import Rules
 from interlock.model.money import SECOND
-from tests.matching.conftest import Bench, wide
 
 
 def long_bracket(bench, quantity=1, entry=("market", 0), stop=95, target=110):
@@ -108,7 +108,7 @@ def test_children_that_wake_inside_a_bar_meet_its_path_and_not_the_close_before_
     long_bracket(es, entry=("limit", 98), stop=90)
     es.bar(120, 120, 120, 120)
 
-    assert es.bar(100, 105, 97, 104) == [("entry", 1, 98)], "the target at 110 lies below the last close, above this path"
+    assert es.bar(100, 105, 97, 104) == [("entry", 1, 98)], "the target lies below the last close, above this path"
 
 
 def test_one_point_of_the_path_is_one_quote():
@@ -118,6 +118,14 @@ def test_one_point_of_the_path_is_one_quote():
 
     # the stop is the high is the close: one quote of 4, and the account's second order gets nothing of it
     assert bench.bar(100, 105, 95, 105) == [("o1", 4, 106)]
+
+
+def test_where_a_stop_and_an_entry_are_met_at_one_price_the_stop_is_first(es):
+    es.bar(100, 100, 100, 100)
+    es.add("buy", 1, "limit", 98)
+    es.add("sell", 1, "stop", 97, is_exit=True)
+
+    assert es.bar(100, 101, 97, 98) == [("o2", 1, 97), ("o1", 1, 98)]
 
 
 def test_size_limits_a_bar_as_it_limits_a_quote():

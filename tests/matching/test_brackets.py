@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.matching import Phase
+from interlock.matching import Bracket, Phase
 from interlock.model.order import Outcome
 
 
@@ -24,6 +24,17 @@ def test_children_sleep_until_the_entry_fills(bench):
     assert bench.quote(94, 96) == [("stop", 10, 94)]
     assert bench.ended == [("stop", "filled"), ("target", "cancelled")]
     assert not bench.market.orders
+
+
+def test_a_stop_that_wakes_beyond_the_market_waits_for_the_next_quote(es):
+    entry = es.order("buy", 1, id="entry")
+    stop = es.order("sell", 1, "stop", 98, id="stop", is_exit=True)
+    Bracket(entry, [stop])
+    es.market.add(entry, es.ts)
+    es.market.add(stop, es.ts)
+
+    assert es.quote(94, 95) == [("entry", 1, 96)]
+    assert es.quote(93, 94) == [("stop", 1, 93)]
 
 
 def test_children_are_as_large_as_what_was_entered(bench):

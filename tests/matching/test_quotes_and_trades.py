@@ -1,11 +1,11 @@
 """Every fill rule on quotes and trades, with prices worked out by hand."""
 
 import pytest
+from tests.matching.bench import Bench, wide
 
 from interlock.errors import ConfigError
 from interlock.matching import Phase, Rules
 from interlock.model.money import SECOND
-from tests.matching.conftest import Bench, wide
 
 
 @pytest.mark.parametrize(("side", "bid", "ask", "price"), [
@@ -96,7 +96,7 @@ def test_a_limit_fills_when_the_opposite_quote_has_stood_at_it_for_a_second(es):
     assert es.tick(1) == [("o1", 5, 100)]
 
 
-@pytest.mark.parametrize("away", [dict(bid=99, ask=101), dict(bid=99, ask=100, ask_size=4)],
+@pytest.mark.parametrize("away", [{"bid": 99, "ask": 101}, {"bid": 99, "ask": 100, "ask_size": 4}],
                          ids=["the price leaves", "the size shrinks below ours"])
 def test_the_second_begins_anew_when_the_quote(es, away):
     es.quote(98, 101)
@@ -105,6 +105,17 @@ def test_the_second_begins_anew_when_the_quote(es, away):
     es.quote(**away)
     es.quote(99, 100, ask_size=5)      # a second after the first touch
 
+    assert es.tick(SECOND // 2) == []
+    assert es.tick(SECOND // 2) == [("o1", 5, 100)]
+
+
+def test_a_quote_that_expires_while_we_wait_does_not_fill_us(es):
+    es.quote(98, 101)
+    es.add("buy", 5, "limit", 100)
+    es.quote(99, 100, fresh_until=es.ts + SECOND)      # good for half a second from its own time
+
+    assert es.tick(SECOND) == []
+    es.quote(99, 100, after=0)
     assert es.tick(SECOND // 2) == []
     assert es.tick(SECOND // 2) == [("o1", 5, 100)]
 

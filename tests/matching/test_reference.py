@@ -2,13 +2,13 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.matching.bench import wide
+from tests.matching.reference import Plain
 
 from interlock.matching import BookOrder, Bracket, Filled, Market, Rules
 from interlock.model.market import Bar, Provenance, Quote, Trade
 from interlock.model.money import SECOND
 from interlock.model.order import OrderType
-from tests.matching.conftest import wide
-from tests.matching.reference import Plain
 
 PRICES = st.integers(90, 110)
 STEPS = st.sampled_from([SECOND // 4, SECOND // 2, SECOND, 3 * SECOND, 7 * SECOND])
@@ -16,7 +16,8 @@ QUOTES = st.tuples(st.just("quote"), STEPS, PRICES, st.integers(0, 6), st.intege
 TRADES = st.tuples(st.just("trade"), STEPS, PRICES)
 WAITS = st.tuples(st.just("wait"), STEPS)
 BARS = st.tuples(st.just("bar"), st.lists(PRICES, min_size=4, max_size=4))
-ORDERS = st.tuples(st.booleans(), st.sampled_from(["market", "limit", "stop"]), PRICES, st.integers(1, 9), st.booleans())
+ORDERS = st.tuples(st.booleans(), st.sampled_from(["market", "limit", "stop"]), PRICES, st.integers(1, 9),
+                   st.booleans())
 
 
 class Both:
@@ -25,7 +26,7 @@ class Both:
     def __init__(self, order, spread, size):
         is_buy, kind, price, quantity, is_exit = order
         self.plain = Plain(is_buy, kind, price, quantity, spread, size, is_exit)
-        self.dues = []
+        self.dues: list[int] = []
         self.market = Market(wide(spread, size), Rules(), self.dues.append)
         self.order = BookOrder(account="A", id="o", is_buy=is_buy, quantity=quantity, type=OrderType(kind), price=price,
                                is_exit=is_exit)
@@ -50,7 +51,8 @@ class Both:
                 self.pass_time(after)
                 self.market.quote(Quote("W", bid, bid + spread, bid_size, ask_size, self.ts, self.ts,
                                         Provenance.SIMULATED), self.ts)
-                self.plain.quote(self.ts, *self.one_sided(bid, bid + spread, bid_size, ask_size), bid_size, ask_size)
+                bid, ask = self.one_sided(bid, bid + spread, bid_size, ask_size)
+                self.plain.quote(self.ts, bid, ask, bid_size, ask_size)
             case ("trade", after, price):
                 self.pass_time(after)
                 self.market.trade(Trade("W", price, 1, self.ts, self.ts, Provenance.SIMULATED), self.ts)
@@ -103,8 +105,8 @@ def test_bars_fill_as_a_walk_tick_by_tick_fills(order, bars, spread, size):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(QUOTES | TRADES | WAITS | BARS, max_size=20), st.integers(1, 9), PRICES, PRICES, st.sampled_from("ml"))
 def test_a_bracket_never_crosses_zero_and_its_exits_are_as_large_as_the_position(events, quantity, stop, target, kind):
-    ts, dues = 0, []
-    market = Market(wide(2, 4), Rules(), dues.append)
+    ts = 0
+    market = Market(wide(2, 4), Rules(), lambda due: None)
     entry = BookOrder(account="A", id="entry", is_buy=True, quantity=quantity, price=100,
                       type=OrderType.MARKET if kind == "m" else OrderType.LIMIT)
     exits = [BookOrder(account="A", id="stop", is_buy=False, quantity=quantity, type=OrderType.STOP, price=stop,

@@ -224,6 +224,17 @@ def test_a_page_that_lost_its_desk_looks_it_and_recovers_by_itself(chromium: Bro
         context.close()
 
 
+def test_a_socket_that_is_open_and_silent_is_stale_and_then_given_up(view: View):
+    board = view.server.desk.board
+    view.tell(lambda: setattr(board, "publish", lambda: None))
+
+    expect(view.page.locator("main.stale")).to_have_count(1, timeout=6_000)
+    view.tell(lambda: delattr(board, "publish"))
+    view.tell(lambda: [board.unsubscribe(queue) for queue in list(board._queues)])     # the old socket stays silent
+
+    expect(view.page.locator("main.stale")).to_have_count(0, timeout=12_000)
+
+
 def test_a_position_without_its_whole_stop_stands_out(view: View):
     desk = view.server.desk
     view.tell(lambda: desk.board.position("paper-a", "MNQ", "2", "25104.25", "1", "25000", None, "-20", "demo"))

@@ -141,3 +141,37 @@ def test_a_page_that_stops_reading_is_told_to_begin_again_while_the_desk_goes_on
             assert slow.close_code == 1013
 
     asyncio.run(story())
+
+
+def test_a_publisher_that_breaks_closes_every_page_and_the_next_one_finds_a_new_one():
+    with served(ScriptedDesk(bars=3)) as server:
+        publish, desk = server.desk.board.publish, server.desk
+
+        def broken() -> None:
+            raise ArithmeticError("a fault of ours")
+
+        async def story() -> None:
+            async with joined(server) as first, joined(server) as second:
+                await heard(first)
+                await heard(second)
+                await asyncio.to_thread(server.tell, lambda: setattr(desk.board, "publish", broken))
+                for socket in (first, second):
+                    await asyncio.wait_for(socket.wait_closed(), 5)
+                    assert socket.close_code == 1013
+            await asyncio.to_thread(server.tell, lambda: setattr(desk.board, "publish", publish))
+            async with joined(server) as third:
+                assert [(await heard(third))["type"] for _ in range(3)] == ["snapshot", "change", "change"]
+
+        asyncio.run(story())
+
+
+def test_pages_that_come_and_go_in_the_same_moment_all_hear_the_desk(server: Served):
+    async def visit() -> str:
+        async with joined(server) as socket:
+            await heard(socket)
+            return str((await heard(socket))["type"])
+
+    async def story() -> list[str]:
+        return [kind for _ in range(10) for kind in await asyncio.gather(*(visit() for _ in range(3)))]
+
+    assert set(asyncio.run(story())) == {"change"}

@@ -8,6 +8,7 @@ import type {
 
 const SILENCE_MAX = 3_500; // ms; the desk speaks at least once a second
 const KEPT = { verdicts: 200, alerts: 500, fills: 500, decisions: 500, bars: 1000, closed: 500 };
+const GIVE_UP = 8_000; // ms; a socket that is silent for longer is dead, whatever it says of itself
 const RETRY = { first: 400, most: 4_000 };
 
 export type Connection = "connecting" | "open" | "lost" | "locked";
@@ -61,7 +62,10 @@ class Desk {
 
   start(): () => void {
     this.connect();
-    const ticking = setInterval(() => (this.clock = performance.now()), 500);
+    const ticking = setInterval(() => {
+      this.clock = performance.now();
+      if (this.silence > GIVE_UP && this.socket?.readyState === WebSocket.OPEN) this.drop(this.socket);
+    }, 500);
     const wake = (): void => {
       this.clock = performance.now();
       if (document.visibilityState === "visible" && this.connection === "lost") this.connect();
@@ -118,14 +122,18 @@ class Desk {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
     this.socket = socket;
     socket.onmessage = (event: MessageEvent<string>) => this.hear(JSON.parse(event.data) as Message);
-    socket.onclose = () => {
-      if (this.socket !== socket) return;
-      this.socket = null;
-      if (this.connection !== "locked") this.connection = "lost";
-      void this.ask();
-      setTimeout(() => this.connect(), this.wait);
-      this.wait = Math.min(this.wait * 1.7, RETRY.most);
-    };
+    socket.onclose = () => this.drop(socket);
+  }
+
+  private drop(socket: WebSocket): void {
+    if (this.socket !== socket) return;
+    this.socket = null;
+    socket.onmessage = null;
+    socket.close();
+    if (this.connection !== "locked") this.connection = "lost";
+    void this.ask();
+    setTimeout(() => this.connect(), this.wait);
+    this.wait = Math.min(this.wait * 1.7, RETRY.most);
   }
 
   /** A refused socket does not say why; the API does. */
@@ -140,7 +148,7 @@ class Desk {
 
   private hear(message: Message): void {
     if (message.type === "resync" || (message.type === "change" && message.seq !== this.seq + 1)) {
-      this.socket?.close();
+      if (this.socket !== null) this.drop(this.socket);
       return;
     }
     this.heardAt = this.clock = performance.now();

@@ -20,7 +20,6 @@ from interlock.model.report import (
     OrderExpired,
     OrderFilled,
     OrderFound,
-    OrderMissing,
     OrderRejected,
     Report,
 )
@@ -168,25 +167,25 @@ class AccountBook:
                 self._end(report.client_order_id)
             case OrderFound():
                 self._found(report)
-            case OrderMissing():
-                live = self._orders.get(report.client_order_id)
-                if live is not None and report.ts_event - live.ts_sent >= self._visibility_delay:
-                    self._drop(report.client_order_id)
             case AccountRead():
                 self._read(report, ())
             case _:
                 pass
         return None
 
+    def missing(self, client_order_id: ClientOrderId, ts: Nanos) -> tuple[ClientOrderId, ...]:
+        """The venue does not know the order. The legs of its message, once it could no longer be merely late."""
+        live = self._orders.get(client_order_id)
+        if live is None or ts - live.ts_sent < self._visibility_delay:
+            return ()
+        gone = (*(key for key, other in self._orders.items() if other.parent == client_order_id), client_order_id)
+        for key in gone:
+            self._end(key)
+        return gone
+
     def lost(self) -> None:
         """The line went down: positions stay as they were last told, entries wait for a whole read."""
         self.is_read = False
-
-    def _drop(self, client_order_id: ClientOrderId) -> None:
-        """A message that never arrived takes its children with it."""
-        for child in [key for key, live in self._orders.items() if live.parent == client_order_id]:
-            del self._orders[child]
-        self._end(client_order_id)
 
     def _found(self, report: OrderFound) -> None:
         live = self._orders.get(report.client_order_id)
@@ -234,6 +233,9 @@ class AccountBook:
         if ended is None:
             return
         parent = client_order_id if ended.parent is None else ended.parent
+        if ended.parent is None and parent not in self._parent_filled:
+            for child in [key for key, live in self._orders.items() if live.parent == parent]:
+                del self._orders[child]    # an entry that ended without a fill leaves nothing to exit from
         if parent not in self._orders and not any(live.parent == parent for live in self._orders.values()):
             self._parent_filled.pop(parent, None)
             self._children_filled.pop(parent, None)

@@ -192,10 +192,8 @@ class SafeBroker:
                 book.lost()
             return
         if isinstance(report, OrderMissing):
-            live = book.is_live(report.client_order_id)
-            book.apply(report)
-            if live and not book.is_live(report.client_order_id):
-                self._ids.pop(report.client_order_id, None)
+            for client_order_id in book.missing(report.client_order_id, report.ts_event):
+                self._ids.pop(client_order_id, None)
             return
         fill = book.apply(report)
         if fill is not None:
@@ -387,8 +385,8 @@ class SafeBroker:
 
     def _charge(self, order: Order, content: Content, legs: tuple[tuple[str, ...], ...], reduces: bool) -> None:
         now = self._now()
-        for nonce in [nonce for nonce, expires in self._nonces.items() if expires <= now]:
-            del self._nonces[nonce]
+        while self._nonces and self._nonces[oldest := next(iter(self._nonces))] <= now:
+            del self._nonces[oldest]
         self._nonces[content.nonce] = content.expires
         self.egress.accept(content)
         self.egress.write(legs)

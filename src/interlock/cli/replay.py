@@ -20,7 +20,7 @@ def command(
     data: Annotated[list[str], typer.Option("--data", metavar="[SYMBOL=]FILE", help="A recording; may be repeated.")] = [],  # noqa: B006
     config: Annotated[Path | None, typer.Option(help="A configuration file instead of the shipped one.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Keep the journal in this new directory, for explain and export.")] = None,
-    simulated: Annotated[str | None, typer.Option(metavar="DAYS[@START]", help="The simulated market instead of recordings.")] = None,
+    simulated: Annotated[str | None, typer.Option(metavar="DAYS[@START]", help="The simulated market instead of files.")] = None,
     allow_bad: Annotated[bool, typer.Option("--allow-bad", help="Accept a file with more than 1 % bad rows.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -37,7 +37,7 @@ def command(
     print(f"{answer['bars']} bars, {answer['signals']} signals, {answer['orders']} orders, {answer['fills']} fills "
           f"in {answer['seconds']:.2f} s ({answer['bars'] / max(answer['seconds'], 1e-9):,.0f} bars/s)")
     table("Round trips", ("account", "trades", "won", "net"),
-          [[row["account"], str(row["trades"]), str(row["won"]), row["net"]] for row in answer["results"]], empty="no round trips")
+          [[row["account"], str(row["trades"]), str(row["won"]), row["net"]] for row in answer["results"]], empty="none")
     table("Refused by the gate", ("code", "times"),
           [[code, str(count)] for code, count in answer["refusals"].items()], empty="the gate refused nothing")
     if answer["dropped"]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from interlock.brokers.paper.plan import Fault, Plan, Verb
 from interlock.config import sessions
-from interlock.config.schema import Account, Broker, Config, Gate, Lane
+from interlock.config.schema import Account, Broker, Config, Lane
 from interlock.decisions import registry as strategies
 from interlock.decisions.alerts.convert import ExitProfile
 from interlock.decisions.stage import Seat
@@ -118,12 +118,12 @@ def faults(broker: Broker) -> Plan | None:
 
 
 def _lane(config: Config, name: str, lane: Lane) -> LaneSetup:
-    accounts = tuple(
-        AccountRoute(account=AccountName(account), symbols=config.accounts[account].symbols,
-                     groups=tuple(GroupGate(name=group, is_open=config.groups[group].is_open, symbols=config.groups[group].symbols)
-                                  for group in config.accounts[account].groups))
-        for account in lane.accounts)
-    route = LaneRoute(lane=LaneName(name), accounts=accounts, kinds=tuple(Kind(kind) for kind in lane.kinds), symbols=lane.symbols)
+    gates = {group: GroupGate(name=group, is_open=entry.is_open, symbols=entry.symbols) for group, entry in config.groups.items()}
+    accounts = tuple(AccountRoute(account=AccountName(account), symbols=config.accounts[account].symbols,
+                                  groups=tuple(gates[group] for group in config.accounts[account].groups))
+                     for account in lane.accounts)
+    kinds = tuple(Kind(kind) for kind in lane.kinds)
+    route = LaneRoute(lane=LaneName(name), accounts=accounts, kinds=kinds, symbols=lane.symbols)
     profiles = {StrategyName(row.strategy): ExitProfile(
         name=row.exit_profile, stop_atrs=None if row.stop_atrs is None else Decimal(repr(row.stop_atrs))) for row in lane.alerts}
     return LaneSetup(route=route, detector=lane.regime, profiles=profiles)
@@ -137,7 +137,11 @@ def gate_rules(config: Config) -> GateRules:
     sizing = SizingRules(risk_per_trade=gate.risk_per_trade, slippage_ticks_future=gate.slippage_ticks)
     shipped = GateRules()
     return replace(
-        shipped, sizing=sizing, **_phases(gate, allowed),
+        shipped, sizing=sizing,
+        connection=Connection(proof_age_max=gate.account_age_ms_max * MILLISECOND),
+        balance=Balance(risk_share_max=gate.risk_share_max, open_risk_share_max=gate.open_risk_share_max),
+        daily_loss=DailyLoss(share=gate.daily_loss_share),
+        regime=RegimeConditions(age_max=gate.regime_age_minutes_max * MINUTE, allowed=allowed),
         data_quality=replace(shipped.data_quality, quote_age_max=gate.quote_age_ms_max * MILLISECOND),
         risk_limits=replace(
             shipped.risk_limits, daily_loss_share=gate.daily_loss_share, weekly_loss_share=gate.weekly_loss_share,
@@ -155,15 +159,6 @@ def gate_rules(config: Config) -> GateRules:
                                          opposite_wait=gate.opposite_wait_seconds * SECOND,
                                          entries_per_day_max=gate.entries_per_day_max),
         collar=replace(shipped.collar, share_max=gate.collar_share))
-
-
-def _phases(gate: Gate, allowed: Mapping[str, tuple[str, ...]]) -> dict[str, Connection | Balance | DailyLoss | RegimeConditions]:
-    return {
-        "connection": Connection(proof_age_max=gate.account_age_ms_max * MILLISECOND),
-        "balance": Balance(risk_share_max=gate.risk_share_max, open_risk_share_max=gate.open_risk_share_max),
-        "daily_loss": DailyLoss(share=gate.daily_loss_share),
-        "regime": RegimeConditions(age_max=gate.regime_age_minutes_max * MINUTE, allowed=allowed),
-    }
 
 
 def intake_stage(config: Config, tables: Mapping[str, SessionTable]) -> Intake:

@@ -17,7 +17,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file."""
 
 
-class Desk(Section):
+class Desk(Section, frozen=True, kw_only=True):
     """Mode has no default: the desk does not guess."""
 
     mode: Literal["paper", "live"]
@@ -28,7 +28,7 @@ class Desk(Section):
         _positive("desk", self, "snapshot_every", "reconcile_seconds")
 
 
-class Web(Section):
+class Web(Section, frozen=True, kw_only=True):
     """Where the page and the hook listen. Host facts: they take no part in the digest of a run."""
 
     host: str = "127.0.0.1"
@@ -38,18 +38,18 @@ class Web(Section):
     declared_proxies: tuple[str, ...] = ()   # addresses whose forwarding headers are believed, for the hook alone
 
 
-class SimulatedFeed(Section):
+class SimulatedFeed(Section, frozen=True, kw_only=True):
     """The simulated market: a pure function of seed and time."""
 
     seed: int = 7
     instruments: tuple[str, ...] = ("MNQ", "MES")
 
 
-class Feeds(Section):
+class Feeds(Section, frozen=True, kw_only=True):
     simulated: SimulatedFeed = field(default_factory=SimulatedFeed)
 
 
-class PaperFault(Section):
+class PaperFault(Section, frozen=True, kw_only=True):
     """One fault of the paper venue, for rehearsal: the `nth` time that `on` happens (0: each time), `verb` strikes."""
 
     on: str
@@ -61,7 +61,7 @@ class PaperFault(Section):
     reason: str = "by plan"
 
 
-class Broker(Section):
+class Broker(Section, frozen=True, kw_only=True):
     """One venue. `paper` is built in."""
 
     kind: Literal["paper"] = "paper"
@@ -77,7 +77,7 @@ class Broker(Section):
             raise ConfigError(f"brokers: latency_ms must be 0 to 60000, found {self.latency_ms}")
 
 
-class SafeLimits(Section):
+class SafeLimits(Section, frozen=True, kw_only=True):
     """SafeBroker's own limits for one account; the gate has its own beside them. Paper defaults."""
 
     notional_per_order: Decimal = Decimal(50_000)
@@ -92,7 +92,7 @@ class SafeLimits(Section):
                   "daily_loss")
 
 
-class Account(Section):
+class Account(Section, frozen=True, kw_only=True):
     """One account at one broker. Usable only once the broker itself has named it."""
 
     broker: str
@@ -104,14 +104,14 @@ class Account(Section):
     safe: SafeLimits = field(default_factory=SafeLimits)
 
 
-class Group(Section):
+class Group(Section, frozen=True, kw_only=True):
     """A set of accounts that can be closed to entries together."""
 
     is_open: bool = True
     symbols: tuple[str, ...] = ()
 
 
-class BarStrategy(Section):
+class BarStrategy(Section, frozen=True, kw_only=True):
     """A strategy that answers finished bars."""
 
     kind: str                          # its registered name
@@ -126,7 +126,7 @@ class BarStrategy(Section):
             raise ConfigError(f"strategies: bars must be one of {', '.join(TIMEFRAMES)}, found {self.bars!r}")
 
 
-class Window(Section):
+class Window(Section, frozen=True, kw_only=True):
     """Minutes of the day in the exchange's zone, half open."""
 
     start: str
@@ -144,7 +144,7 @@ class Window(Section):
         return int(hours) * 60 + int(minutes)
 
 
-class AlertStrategy(Section):
+class AlertStrategy(Section, frozen=True, kw_only=True):
     """One configured row: alerts of this strategy, script and chart symbol mean this instrument."""
 
     strategy: str
@@ -158,7 +158,7 @@ class AlertStrategy(Section):
     stop_atrs: float | None = None     # computes a stop where the alert brings none
 
 
-class Lane(Section):
+class Lane(Section, frozen=True, kw_only=True):
     """One scope of the desk: kinds and symbols, accounts, strategies."""
 
     accounts: tuple[str, ...]
@@ -171,7 +171,7 @@ class Lane(Section):
     hook_secret: str = ""              # name of a secret: what the alert's body must hold
 
 
-class Gate(Section):
+class Gate(Section, frozen=True, kw_only=True):
     """The numbers of the gate's checks. Which checks apply, and in what order, is code.
 
     Shares are of the account's equity; a limit is per account unless its name begins with `all_`.
@@ -210,7 +210,7 @@ class Gate(Section):
             raise ConfigError(f"gate.slippage_ticks must be zero or more, found {self.slippage_ticks}")
 
 
-class InstrumentSpec(Section):
+class InstrumentSpec(Section, frozen=True, kw_only=True):
     """An instrument of your own, or another spelling of a shipped one's numbers."""
 
     exchange: str
@@ -234,7 +234,7 @@ class InstrumentSpec(Section):
                           spread_ticks=self.spread_ticks, quote_size=self.quote_size)
 
 
-class Config(Section):
+class Config(Section, frozen=True, kw_only=True):
     """The effective configuration, whole."""
 
     desk: Desk

@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from interlock.model.command import AccountDisabled, AccountEnabled, Killed, Released
 from interlock.model.entry import Payload
+from interlock.model.ids import AccountName
 from interlock.model.money import Nanos
 from interlock.model.record import AccountFrozen, AccountThawed, Started
 from interlock.model.report import AccountRead, LineChanged
@@ -23,9 +24,9 @@ class Line(Struct):
 class _State(Struct):
     killed: dict[str, str]
     kill_epoch: int
-    disabled: dict[str, str]
-    frozen: dict[str, dict[str, str]]
-    lines: dict[str, Line]
+    disabled: dict[AccountName, str]
+    frozen: dict[AccountName, dict[str, str]]
+    lines: dict[AccountName, Line]
 
 
 def _reach(lane: str | None, account: str | None) -> str:
@@ -35,12 +36,12 @@ def _reach(lane: str | None, account: str | None) -> str:
 class Latches:
     """Folded from the journal alone, so that every one of them survives a restart."""
 
-    def __init__(self, accounts: tuple[str, ...]) -> None:
+    def __init__(self, accounts: tuple[AccountName, ...]) -> None:
         self.kill_epoch = 0
-        self.disabled: dict[str, str] = {}
+        self.disabled: dict[AccountName, str] = {}
         self.lines = {account: Line() for account in accounts}
         self._killed: dict[str, str] = {}
-        self._frozen: dict[str, dict[str, str]] = {account: {} for account in accounts}
+        self._frozen: dict[AccountName, dict[str, str]] = {account: {} for account in accounts}
 
     def apply(self, payload: Payload, ts: Nanos) -> None:
         match payload:
@@ -76,7 +77,7 @@ class Latches:
             case _:
                 pass
 
-    def on_proof(self, account: str, ts: Nanos) -> None:
+    def on_proof(self, account: AccountName, ts: Nanos) -> None:
         line = self.lines.get(account)
         if line is not None and line.is_up:
             line.ts_proof = ts
@@ -96,11 +97,11 @@ class Latches:
         """What is killed, spelled out, and why."""
         return {_spell(reach): why for reach, why in self._killed.items()}
 
-    def frozen_by(self, account: str) -> str | None:
+    def frozen_by(self, account: AccountName) -> str | None:
         reasons = self._frozen.get(account)
         return "; ".join(f"{code}: {why}" for code, why in sorted(reasons.items())) if reasons else None
 
-    def is_frozen_for(self, account: str, code: str) -> bool:
+    def is_frozen_for(self, account: AccountName, code: str) -> bool:
         return code in self._frozen.get(account, {})
 
     def snapshot(self) -> bytes:

@@ -259,7 +259,7 @@ class Engine:
             case MarketState():
                 self.marks.on_state(message)
             case Proof():
-                self.latches.on_proof(message.account, message.ts_recv)
+                self.latches.on_proof(AccountName(message.account), message.ts_recv)
             case Trade():
                 self.rows_fed += 1
 
@@ -406,9 +406,10 @@ class Engine:
         detectors = {symbol: detector.snapshot() for symbol, detector in self.detectors.items()}
         return msgspec.msgpack.encode(Kept(
             now=self.now, lease_epoch=self.lease_epoch, wakes=sorted(self._wakes), feed=self.feed, feed_ended=self.feed_ended,
-            rows_fed=self.rows_fed, trade_date=self._trade_date, rechecks=self._rechecks, latches=self.latches.snapshot(), marks=self.marks.snapshot(), ledger=self.ledger.snapshot(),
-            execution=self.execution.snapshot(), decisions=self.decisions.snapshot(), views=self.views.snapshot(),
-            tables=tables, detectors=detectors, intake=intake))
+            rows_fed=self.rows_fed, trade_date=self._trade_date, rechecks=self._rechecks, latches=self.latches.snapshot(),
+            marks=self.marks.snapshot(), ledger=self.ledger.snapshot(), execution=self.execution.snapshot(),
+            decisions=self.decisions.snapshot(), views=self.views.snapshot(), tables=tables, detectors=detectors,
+            intake=intake))
 
     def restore(self, body: bytes) -> list[str]:
         """Put a snapshot back. Returns what could not be: features of another build or configuration start cold, and say so.

@@ -38,7 +38,8 @@ TRUTH_AGE: Final[Nanos] = 10 * SECOND
 """After how long without a proof a label is unknown."""
 GATE_FEATURES: Final = ("atr", "trajectory", "trajectory_first", "trajectory_second")
 """The columns that checks read, whatever the strategies need."""
-CLOSED: Final = Session(is_open=False, is_known=False, trade_date="", ts_open=0, ts_close=0, ts_flat=0, local_minute=0, zone="UTC")
+CLOSED: Final = Session(is_open=False, is_known=False, trade_date="", ts_open=0, ts_close=0, ts_flat=0, local_minute=0,
+                        zone="UTC")
 ZERO: Final = Decimal(0)
 
 
@@ -99,7 +100,8 @@ class Views:
             features=() if row is None else tuple(row.feature(name) for name in GATE_FEATURES),
             clock_offset=0, record=self._ledger.record(account, intent.source),
             memory=self._ledger.memory(account, instrument.parent, session.trade_date),
-            limits=setup.accounts[account].limits.of(instrument, instrument.tick if mark is None else mark.mid), signal_key=signal_key(intent, instrument), mode=setup.mode,
+            limits=setup.accounts[account].limits.of(instrument, instrument.tick if mark is None else mark.mid),
+            signal_key=signal_key(intent, instrument), mode=setup.mode,
             exits=() if intent.purpose is Purpose.ENTER else self._exits(account, instrument.symbol))
 
     def figures(self, account: AccountName) -> tuple[Decimal | None, Decimal | None, Decimal | None]:

@@ -16,7 +16,7 @@ def is_target_held(situation: Situation, key: str) -> bool:
     """Whether this position's target is ours to watch."""
     plan, at = situation.plan(key), situation.position(key)
     return (plan is not None and plan.target is not None and not plan.is_linked and at * plan.side.sign > ZERO
-            and not situation.profiles[plan.account].pair_may_rest)
+            and not situation.profile(plan.account).pair_may_rest)
 
 
 def on_mark(situation: Situation, key: str, ts: Nanos, world: World) -> Outputs:

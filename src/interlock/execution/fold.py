@@ -37,7 +37,8 @@ class Fold:
             Verdict: self._on_verdict, AccountIntent: self._on_asked, Attempt: self._on_attempt,
             Killed: self._on_killed, Released: self._on_released, ExitBegun: self._on_exit_begun,
             ExitEnded: self._on_exit_ended, Alarm: self._on_alarm, AlarmCleared: self._on_alarm_cleared,
-            AccountFrozen: self._on_frozen, AccountThawed: self._on_thawed, AccountRead: self._on_read, ReadRequested: self._on_read_requested}
+            AccountFrozen: self._on_frozen, AccountThawed: self._on_thawed, AccountRead: self._on_read,
+            ReadRequested: self._on_read_requested}
 
     def apply(self, payload: Any, ts: Nanos) -> None:
         self._situation.ts = ts

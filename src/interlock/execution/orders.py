@@ -5,15 +5,15 @@ full even where it should not have happened. What cannot be is noted for the ala
 is live at its worst case until the venue proves something.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
-from interlock.execution.exposure import ZERO, Asked, Book, Exposure, Note, Seen, position_key
-from interlock.model.ids import AccountName, BrokerOrderId, ClientOrderId
+from interlock.execution.answers import UNANSWERED, Answers
+from interlock.execution.exposure import ZERO, Asked, Book, Seen, position_key
+from interlock.model.ids import AccountName, ClientOrderId
 from interlock.model.money import DAY, SECOND, Nanos
 from interlock.model.order import (
     Closed,
@@ -41,17 +41,14 @@ from interlock.model.report import (
 
 KEPT: Final[Nanos] = 5 * DAY
 """How long a closed order is remembered: longer than any venue replays its executions."""
-_SOON: Final = (Intended, InFlight, InDoubt)
 
 
-class OrderBook(Exposure):
+class OrderBook(Answers):
     """Fold with `apply`; read with the rest. `notes_on` tells what the last `apply` showed."""
 
     def __init__(self, visibility: Mapping[AccountName, Nanos] | None = None) -> None:
         super().__init__()
         self._visibility = visibility or {}
-        self.notes: list[Note] = []
-        self._noted: object = None
         self._folds: dict[type, Callable[[Any, Nanos], None]] = {
             Attempt: self._on_attempt, OrderAccepted: self._on_accepted, OrderFilled: self._on_filled,
             OrderCancelled: self._on_ended, OrderRejected: self._on_ended, OrderExpired: self._on_ended,
@@ -66,39 +63,12 @@ class OrderBook(Exposure):
         if fold is not None:
             fold(payload, ts)
 
-    def notes_on(self, payload: object) -> tuple[Note, ...]:
-        """What folding this payload showed, as long as no other has been folded since."""
-        return tuple(self.notes) if self._noted is payload else ()
-
     def snapshot(self) -> bytes:
         return msgspec.msgpack.encode(self.book)
 
     def restore(self, body: bytes) -> None:
         self.book = msgspec.msgpack.decode(body, type=Book)
         self.reindex()
-
-    def _note(self, kind: str, cid: ClientOrderId, text: str = "", *, is_alarm: bool = False) -> None:
-        self.notes.append(Note(kind, cid, text, is_alarm))
-
-    def _known(self, report: Any) -> OrderRecord | None:
-        record = self.book.records.get(report.client_order_id)
-        if record is not None and record.account == report.account:
-            return record
-        held = "no order of ours" if record is None else f"an order of {record.account}"
-        self._note("unknown", report.client_order_id,
-                   f"{report.account}: {type(report).__name__} for {report.client_order_id}, {held}", is_alarm=True)
-        return None
-
-    def _state(self, record: OrderRecord, state: OrderState, ts: Nanos, **changes: Any) -> OrderRecord:
-        changed = replace(record, state=state, **changes)
-        self.put(changed, ts)
-        return changed
-
-    def _legs(self, record: OrderRecord) -> Iterator[OrderRecord]:
-        """The order and, for a parent, those of its children that wait for it."""
-        yield record
-        for name in self.children.get(record.leg.client_order_id, ()):
-            yield self.book.records[name]
 
     def _on_attempt(self, attempt: Attempt, ts: Nanos) -> None:
         order, book = attempt.order, self.book
@@ -110,7 +80,7 @@ class OrderBook(Exposure):
                                      signal_id=order.signal_id, lane=order.lane, strategy=order.strategy,
                                      generation=order.generation, parent=order.client_order_id,
                                      attempt=attempt.attempt, state=InFlight(ts), ts_created=ts), ts)
-            elif isinstance(record.state, _SOON) or leg.client_order_id in book.unproven:
+            elif isinstance(record.state, UNANSWERED) or leg.client_order_id in book.unproven:
                 book.unproven.pop(leg.client_order_id, None)
                 self._state(record, InFlight(ts), ts, attempt=attempt.attempt)
             else:
@@ -118,44 +88,6 @@ class OrderBook(Exposure):
                            f"attempt {attempt.attempt} of an order that is {_spell(record.state)}", is_alarm=True)
         if order.replaces is not None:
             book.replaces[order.client_order_id] = order.replaces
-
-    def _on_accepted(self, report: OrderAccepted, ts: Nanos) -> None:
-        record = self._known(report)
-        if record is not None:
-            self._live(record, report.broker_order_id, report.is_live, report.quantity, ts)
-
-    def _live(self, record: OrderRecord, broker_id: BrokerOrderId, is_live: bool, quantity: Decimal | None,
-              ts: Nanos) -> None:
-        cid, state = record.leg.client_order_id, record.state
-        if quantity is not None and quantity != record.leg.quantity:
-            if not (quantity.is_finite() and quantity > 0):
-                self._note("illegal", cid, f"the venue says quantity {quantity}", is_alarm=True)
-            elif record.is_open or quantity > record.filled > ZERO:
-                record = replace(record, leg=replace(record.leg, quantity=quantity))
-        if isinstance(state, Closed):
-            grew = state.outcome is Outcome.FILLED and record.remaining > ZERO
-            if cid not in self.book.unproven and not grew:
-                return                                    # a late acknowledgement
-            self.book.unproven.pop(cid, None)
-            if not grew:
-                self._note("reopened", cid, f"{cid} was taken for {state.outcome.value}; the venue holds it",
-                           is_alarm=True)
-        elif isinstance(state, Working):
-            is_live = is_live or state.is_live            # a report from before it went live
-        self.book.lookups.pop(cid, None)
-        if not isinstance(state, Working):
-            self._note("answered", cid)
-            self._replaced(cid, ts)
-        if record.remaining <= ZERO:
-            self._state(record, Closed(Outcome.FILLED, ts), ts)
-        else:
-            self._state(record, Working(broker_id, is_live), ts)
-
-    def _replaced(self, cid: ClientOrderId, ts: Nanos) -> None:
-        """The venue holds the new generation, so the one named in its replace call is gone."""
-        earlier = self.book.records.get(self.book.replaces.get(cid, cid))
-        if earlier is not None and earlier.leg.client_order_id != cid and earlier.is_open:
-            self._state(earlier, Closed(Outcome.CANCELLED, ts), ts)
 
     def _on_filled(self, fill: OrderFilled, ts: Nanos) -> None:
         book, cid = self.book, fill.client_order_id
@@ -204,23 +136,6 @@ class OrderBook(Exposure):
         total = (record.average_price or ZERO) * record.filled + fill.price * fill.quantity
         self._state(record, state, ts, filled=filled, average_price=total / filled)
 
-    def _on_ended(self, report: OrderCancelled | OrderRejected | OrderExpired, ts: Nanos) -> None:
-        record = self._known(report)
-        if record is None:
-            return
-        outcome = (Outcome.CANCELLED if isinstance(report, OrderCancelled) else
-                   Outcome.REJECTED if isinstance(report, OrderRejected) else Outcome.EXPIRED)
-        self.book.unproven.pop(report.client_order_id, None)
-        # A venue that rejects a bracket rejects it whole; after a cancel it says itself what becomes of the children.
-        for leg in self._legs(record) if outcome is Outcome.REJECTED else (record,):
-            if leg.is_open:
-                self._state(leg, Closed(outcome, ts), ts)
-
-    def _on_cancel_rejected(self, report: CancelRejected, ts: Nanos) -> None:
-        record = self._known(report)
-        if record is not None and record.is_open:
-            self.put(replace(record, is_cancel_requested=False), ts)
-
     def _on_refused(self, report: WriteRefused, ts: Nanos) -> None:
         record = self._known(report)
         if record is None or report.attempt < record.attempt:
@@ -238,21 +153,6 @@ class OrderBook(Exposure):
         for leg in self._legs(record):
             if isinstance(leg.state, InFlight | Intended):
                 self._state(leg, InDoubt(ts), ts)
-
-    def _on_found(self, report: OrderFound, ts: Nanos) -> None:
-        record = self._known(report)
-        if record is None:
-            return
-        cid = report.client_order_id
-        if report.filled > record.filled:
-            self.book.owed[cid] = report.filled
-        if report.outcome is None:
-            self._live(record, report.broker_order_id, report.is_live, None, ts)
-        else:
-            self.book.unproven.pop(cid, None)
-            if record.is_open:
-                self._state(record, Closed(report.outcome, ts), ts)
-                self._note("answered", cid)
 
     def _on_missing(self, report: OrderMissing, ts: Nanos) -> None:
         record = self._known(report)
@@ -273,12 +173,12 @@ class OrderBook(Exposure):
 
     def _on_dropped(self, report: OrderDropped, ts: Nanos) -> None:
         record = self._known(report)
-        if record is not None and isinstance(record.state, _SOON):
+        if record is not None and isinstance(record.state, UNANSWERED):
             self._never_arrived(record, Outcome.CANCELLED, ts)
 
     def _never_arrived(self, record: OrderRecord, outcome: Outcome, ts: Nanos) -> None:
         for leg in self._legs(record):
-            if isinstance(leg.state, _SOON) and leg.filled == ZERO:
+            if isinstance(leg.state, UNANSWERED) and leg.filled == ZERO:
                 self.book.unproven[leg.leg.client_order_id] = True
                 self._state(leg, Closed(outcome, ts), ts)
 

@@ -79,7 +79,7 @@ def _cover(situation: Situation, key: str, at: Decimal, ts: Nanos, world: World)
         return
     yield from _adjust(situation, key, plan, Purpose.PROTECT, need, possible, ts)
     if (confirmed == need and plan.target is not None and not plan.is_linked
-            and situation.profiles[plan.account].pair_may_rest):
+            and situation.profile(plan.account).pair_may_rest):
         if any(stop.filled for stop in _resting(situation, key, Purpose.PROTECT, at)):
             need = ZERO                                   # the stop is filling: its sibling goes
         _, possible = situation.orders.covering(key, Purpose.TARGET, exit_side(at))
@@ -99,7 +99,7 @@ def _more(situation: Situation, key: str, plan: Plan, purpose: Purpose, need: De
           ts: Nanos) -> Outputs:
     """Ask for the missing quantity, once nothing else that may fill stands in its way."""
     at, orders, role = situation.position(key), situation.orders, ROLE[purpose]
-    profile = situation.profiles[plan.account]
+    profile = situation.profile(plan.account)
     if purpose is Purpose.PROTECT and not profile.pair_may_rest:
         long, short = orders.worst_case(plan.account, plan.instrument)
         could_exit = at - short if at > ZERO else long - at
@@ -131,7 +131,7 @@ def _less(situation: Situation, key: str, plan: Plan, purpose: Purpose, need: De
             return
         if orders.is_child(record) and ts - situation.folded.broken.get(key, ts) < T_PROTECT:
             return
-        has_replace = situation.profiles[plan.account].capabilities.has_replace and not orders.is_child(record)
+        has_replace = situation.profile(plan.account).capabilities.has_replace and not orders.is_child(record)
         if has_replace and record.remaining > extra:
             yield _replacement(situation, plan, purpose, record, record.remaining - extra, ts,
                                f"{ROLE[purpose]} shrinks to {plain(need)}")

@@ -47,6 +47,10 @@ class AccountProfile(Struct, frozen=True, kw_only=True):
     pair_may_rest: bool = False        # an emulated stop and target may both rest; the double fill is charged
 
 
+_UNKNOWN: Final = AccountProfile(capabilities=Capabilities(has_native_brackets=False, has_replace=False,
+                                                           visibility_delay=60 * SECOND))
+
+
 class World(Protocol):
     """What execution may ask about the market."""
 
@@ -110,6 +114,10 @@ class Situation:
         self.orders = OrderBook({name: profile.capabilities.visibility_delay for name, profile in profiles.items()})
         self.folded = Folded()
         self.ts: Nanos = 0                                # of the last payload that was folded
+
+    def profile(self, account: AccountName) -> AccountProfile:
+        """An account that is configured no more can do nothing by itself."""
+        return self.profiles.get(account, _UNKNOWN)
 
     def position(self, key: str) -> Decimal:
         return self.orders.book.positions.get(key, ZERO)

@@ -56,8 +56,9 @@ def ask(check: Check, intent: SizedIntent, view: GateView) -> CheckAnswer:
     if check.needs_quantity and not intent.sized.quantity:
         return _ZERO
     answer = _attempt(check.check, intent, view)
-    if isinstance(answer, Allow | Refuse):
-        return answer
+    kind = type(answer)
+    if kind is Allow or kind is Refuse:
+        return answer  # type: ignore[no-any-return]
     if isinstance(answer, _Broke):
         return Refuse("check_failed", answer.text)
     # Two answers besides Allow let an order pass, and only their own authors may give them.
@@ -72,7 +73,7 @@ def judge(asked: AccountIntent, view: GateView, checks: Sequence[Check], compose
           config_digest: str, watch: Watch | None = None) -> Verdict:
     """The verdict, with the view it was reached on. `compose` is called only when everything is allowed."""
     wish = asked.intent
-    sized = _attempt(size, asked, view, rules.sizing)
+    sized = _attempt(lambda asked, view: size(asked, view, rules.sizing), asked, view)
     if not isinstance(sized, Sized):
         sized = Sized(instrument=wish.instrument, quantity=Decimal(0), risk=Decimal(0), risk_per_unit=Decimal(0),
                       why=sized.text if isinstance(sized, _Broke) else repr(sized), code="size_failed")
@@ -111,10 +112,10 @@ class _Broke:
                      else "compose_refused" if isinstance(error, InputError | InterlockError) else "compose_failed")
 
 
-def _attempt(call: Callable[..., Any], *arguments: object) -> Any:
+def _attempt(call: Callable[[Any, GateView], Any], asked: AccountIntent | SizedIntent, view: GateView) -> Any:
     """The call's result, or what broke it: a broken check, size or composition is a closed gate."""
     try:
-        return call(*arguments)
+        return call(asked, view)
     except Exception as error:  # noqa: BLE001
         return _Broke(error)
 
@@ -129,12 +130,12 @@ def _timed(check: Check, intent: SizedIntent, view: GateView, watch: Watch) -> A
 
 
 def _composed(compose: Compose, intent: SizedIntent, view: GateView) -> Order | Refuse:
-    order = _attempt(compose, intent)
+    order = _attempt(lambda intent, _: compose(intent), intent, view)
     if isinstance(order, _Broke):
         return Refuse(order.code, order.text)
     if not isinstance(order, Order):
         return Refuse("compose_failed", f"expected an order, found {order!r}")
-    differs = _attempt(_difference, order, intent, view)
+    differs = _attempt(lambda intent, view: _difference(order, intent, view), intent, view)
     if differs is None:
         return order
     return Refuse("compose_mismatch", differs.text if isinstance(differs, _Broke) else str(differs))

@@ -39,15 +39,9 @@ def stand(record: SourceRecord, rules: RecordRules) -> Standing:
     count = len(results)
     if count < rules.trades_min:
         return Standing(count, True)
-    won = lost = ZERO
-    hits = 0
-    for result in results:
-        if result > 0:
-            won += result
-            hits += 1
-        else:
-            lost -= result
-    mean = (won - lost) / count
+    wins = [result for result in results if result > ZERO]
+    hits, won, total = len(wins), sum(wins, ZERO), sum(results, ZERO)
+    lost, mean = won - total, total / count
     if not mean >= rules.mean_r_min:
         return Standing(count, False, "mean_r", str(mean))
     if not won >= rules.profit_factor_min * lost:

@@ -1,6 +1,6 @@
 """The ledger: what our own executions say we hold, what it made, and by trading day.
 
-Folded from fills, exact in Decimal. Cash is the broker's word at the first whole read and our own arithmetic since. What
+Folded from fills, exact in Decimal. Cash is the broker's word at the first whole read, our own arithmetic since. What
 is not known (no read yet, no mark for something held) is None and never zero.
 """
 
@@ -25,6 +25,8 @@ from interlock.model.signal import Purpose, Source
 from interlock.model.verdict import Cleared, Verdict
 from interlock.model.view import Memory, SourceRecord
 
+_SHARE: Final = Decimal("0.00000001")
+"""Grain of a commission that two round trips share; the parts add up to it exactly."""
 KEPT: Final[Nanos] = 5 * DAY
 """How long executions and finished plans are remembered: longer than any venue repeats them."""
 
@@ -80,7 +82,7 @@ class Ledger:
 
         Returns the round trip that it ended, for the journal; folding that `ClosedTrade` is what counts it.
         """
-        account = self._accounts[fill.account]
+        account = self._accounts.setdefault(fill.account, Account())
         if fill.execution_id in account.executions:
             return None
         account.executions[fill.execution_id] = ts
@@ -101,7 +103,8 @@ class Ledger:
 
     def has_booked(self, fill: OrderFilled) -> bool:
         """Whether this execution stands in the books already."""
-        return fill.execution_id in self._accounts[fill.account].executions
+        account = self._accounts.get(fill.account)
+        return account is not None and fill.execution_id in account.executions
 
     def settle(self, record: OrderRecord | None) -> None:
         """Release the charge of an entry that has definitely ended. Hand in every order that a report has changed."""
@@ -128,7 +131,7 @@ class Ledger:
 
     def restore(self, body: bytes) -> None:
         state = msgspec.msgpack.decode(body, type=_State)
-        self._accounts = {account: state.accounts.get(account, Account()) for account in self._accounts}
+        self._accounts = {**self._accounts, **state.accounts}   # one that is configured no more keeps what it holds
         self._plans = state.plans
         self._past.restore(state.past)
 
@@ -237,7 +240,8 @@ class Ledger:
         multiplier = self._instruments[fill.instrument].multiplier
         quantity = abs(holding.quantity)
         rest = fill.quantity - quantity
-        commission = fill.commission if not rest else fill.commission * quantity / fill.quantity
+        commission = fill.commission if not rest else (
+            (fill.commission * quantity / fill.quantity).quantize(_SHARE))
         holding.take(fill.side, quantity, fill.price, commission)
         account.made += holding.flow * multiplier
         del account.holdings[fill.instrument]

@@ -19,8 +19,8 @@ def compare(ours: Mapping[str, Decimal], orders: Iterable[OrderRecord], read: Ac
             in_flight_since: Mapping[str, Nanos], cash: Decimal | None = None) -> tuple[Difference, ...]:
     """Every difference between what we hold and what a whole read shows, each with the time it was first seen.
 
-    `ours`: signed quantities by instrument. `orders`: our open orders of the account. `in_flight_since`: the differences
-    of the read before, by name, and when each was first seen; one that is still there keeps its time. `outlived` tells
+    `ours`: signed quantities by instrument. `orders`: our open orders of the account. `in_flight_since`: differences of
+    the read before, by name, and when each was first seen; one that is still there keeps its time. `outlived` tells
     which are older than what may be in flight. `cash` None leaves cash out.
     """
     found = [*_positions(ours, read), *_orders(orders, read)]

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from interlock.matching.order import LIMIT, MARKET, STOP, BookOrder, Bracket, Ended, Event, Filled, Phase, Resized
 from interlock.matching.path import walk
 from interlock.matching.rules import Rules, taken_price
+from interlock.matching.standing import Standing
 from interlock.model.instrument import Instrument
 from interlock.model.market import Bar, Quote, Trade
 from interlock.model.money import Nanos
 from interlock.model.order import Outcome
-from interlock.model.playback import quote_of
 
 LIVE, TAKING, WAITING, CLOSED = Phase.LIVE, Phase.TAKING, Phase.WAITING, Phase.CLOSED
 Shape = Callable[[BookOrder, int], int]
@@ -39,11 +39,7 @@ class Market:
         self.now: Nanos = 0                        # of what is being done; inside a bar's path, the bar's beginning
         self.turn = 1
         self.is_walking = False                    # inside a bar's path
-        self.bid = self.ask = self.bid_size = self.ask_size = 0
-        self._bar: Bar | None = None               # whose closing quote has not been worked out yet
-        self._fresh_until: Nanos = 0
-        self._implied: int | None = None           # the point of the path that the quote stands for
-        self._taken: dict[tuple[str, bool], int] = {}
+        self.standing = Standing(instrument, rules.quote_age_max)
         self._events: list[Event] = []
 
     def collect(self) -> list[Event]:
@@ -85,12 +81,11 @@ class Market:
 
     def price_now(self, order: BookOrder) -> int | None:
         """What the order would fill at outside all rules: its own limit, else the opposite quote; None without one."""
-        self.settle_quote()
         if order.type is LIMIT:
             return order.price
-        if order.is_buy:
-            return self.ask if self.ask_size else None
-        return self.bid if self.bid_size else None
+        self.standing.settle()
+        price, size = self.standing.opposite(order.is_buy)
+        return price if size else None
 
     def fill_now(self, order: BookOrder) -> bool:
         """Fill what is left, outside all rules; False where there is no price for it."""
@@ -104,12 +99,7 @@ class Market:
 
     def look(self, message: Quote | Bar) -> None:
         """Take note of a quote without acting on it."""
-        self._taken.clear()
-        if isinstance(message, Bar):
-            self._bar = message
-        else:
-            self._bar = None
-            self._see(message)
+        self.standing.look(message)
 
     def quote(self, quote: Quote, ts: Nanos) -> None:
         self.look(quote)
@@ -160,7 +150,6 @@ class Market:
             if is_low_first or is_high_first:
                 self.turn += 1
                 self.now = bar.ts_event
-                self._bar = None                   # from here on the path quotes, not the close before it
                 self.is_walking = True
                 if is_low_first:
                     walk(self, bar, low_first=True)
@@ -174,7 +163,7 @@ class Market:
         self.now = ts
         for order in tuple(self.orders.values()):
             if order.since is not None and order.phase is LIVE and ts - order.since >= self.rules.dwell:
-                if self._is_reached(order) and ts <= self._fresh_until:
+                if self._is_reached(order) and ts <= self.standing.fresh_until:
                     self.fill(order, order.remaining, order.price)
                 else:
                     order.since = None
@@ -182,8 +171,7 @@ class Market:
     def halt(self) -> None:
         """No trading until `resume`; the quote that stood is no price any more."""
         self.is_trading = False
-        self._bar = None
-        self.bid_size = self.ask_size = 0
+        self.standing.forget()
         for order in self.orders.values():
             order.since = None
 
@@ -194,9 +182,9 @@ class Market:
 
     def arrive(self, order: BookOrder, ts: Nanos) -> None:
         """The order becomes live now: it meets the quote that stands."""
-        self.settle_quote()
+        self.standing.settle()
         order.arrived, order.turn, order.phase = ts, self.turn, LIVE
-        has_quote = self.is_trading and (self.is_walking or ts <= self._fresh_until)
+        has_quote = self.is_trading and (self.is_walking or ts <= self.standing.fresh_until)
         if order.type is MARKET or (order.type is LIMIT and has_quote and self._is_crossing(order)):
             order.phase = TAKING
             if has_quote:
@@ -206,37 +194,17 @@ class Market:
         if order.is_ioc and order.phase is not CLOSED and order.type is not STOP:
             self._end(order, Outcome.CANCELLED, "immediate or cancel")
 
-    def imply(self, price: int) -> None:
-        """The quote around a point of a bar's path. Its size is new when the price is."""
-        tick = self.tick_size
-        spread = max(1, self.instrument.spread_ticks)
-        self.bid = price - price % tick - spread // 2 * tick
-        self.ask = self.bid + spread * tick
-        self.bid_size = self.ask_size = self.instrument.quote_size
-        if price != self._implied:
-            self._implied = price
-            self._taken.clear()
-
-    def imply_close(self, bar: Bar) -> None:
-        """The closing quote of the bar, at the end of its path."""
-        if bar.close != self._implied:
-            self._taken.clear()
-        self._implied = None
-        self._see(quote_of(bar, self.instrument))
-
     def take(self, order: BookOrder) -> None:
         """Fill against the quote as far as its size goes. A limit that does not cross any more comes to rest."""
         if order.type is LIMIT and not self._is_crossing(order):
             order.phase = LIVE
             return
-        size = self.ask_size if order.is_buy else self.bid_size
-        used = self._taken.get((order.account, order.is_buy), 0)
-        lots = min(order.remaining, size - used)
+        standing = self.standing
+        lots = standing.use(order.account, order.is_buy, order.remaining)
         if lots <= 0:
             return
-        self._taken[order.account, order.is_buy] = used + lots
-        bid = self.bid if self.bid_size else self.ask          # one side alone has no spread
-        ask = self.ask if self.ask_size else self.bid
+        bid = standing.bid if standing.bid_size else standing.ask      # one side alone has no spread
+        ask = standing.ask if standing.ask_size else standing.bid
         quarters = 0 if order.type is STOP else self.rules.slip_quarters
         price = taken_price(order.is_buy, bid, ask, self.tick_size, quarters)
         if order.type is LIMIT:
@@ -265,28 +233,14 @@ class Market:
                 bracket.entered += lots
                 self._resize(bracket)
 
-    def settle_quote(self) -> None:
-        """Work out the closing quote of the last bar, if nobody has asked for it yet."""
-        if self._bar is not None:
-            bar, self._bar = self._bar, None
-            self._see(quote_of(bar, self.instrument))
-
     # inside
 
-    def _see(self, quote: Quote) -> None:
-        is_usable = quote.bid <= quote.ask or not (quote.bid_size and quote.ask_size)
-        self.bid, self.ask = quote.bid, quote.ask
-        self.bid_size = quote.bid_size if is_usable else 0
-        self.ask_size = quote.ask_size if is_usable else 0
-        self._fresh_until = quote.fresh_until or quote.ts_recv + self.rules.quote_age_max
-
     def _is_crossing(self, order: BookOrder) -> bool:
-        if order.is_buy:
-            return self.ask_size > 0 and self.ask <= order.price
-        return self.bid_size > 0 and self.bid >= order.price
+        price, size = self.standing.opposite(order.is_buy)
+        return size > 0 and (price <= order.price if order.is_buy else price >= order.price)
 
     def _is_reached(self, order: BookOrder) -> bool:
-        return self._is_crossing(order) and (self.ask_size if order.is_buy else self.bid_size) >= order.remaining
+        return self._is_crossing(order) and self.standing.opposite(order.is_buy)[1] >= order.remaining
 
     def _watch(self, order: BookOrder, ts: Nanos) -> None:
         if not self._is_reached(order):
@@ -297,11 +251,8 @@ class Market:
 
     def _trigger(self, order: BookOrder) -> None:
         """A quote at or through the stop triggers it; it fills at a later one."""
-        if order.is_buy:
-            is_through = self.ask_size > 0 and self.ask >= order.price
-        else:
-            is_through = self.bid_size > 0 and self.bid <= order.price
-        if is_through:
+        price, size = self.standing.opposite(order.is_buy)
+        if size > 0 and (price >= order.price if order.is_buy else price <= order.price):
             order.phase, order.turn = TAKING, self.turn
 
     def _resize(self, bracket: Bracket) -> None:

@@ -85,10 +85,13 @@ class Bracket:
         return child.filled + max(more, 0)
 
     def replace(self, old: BookOrder, new: BookOrder) -> None:
-        """Put `new` in the place of `old`."""
+        """Put `new` in the place of `old`. Exits of the whole position stay that for a larger entry."""
         new.bracket = self
         if old is self.parent:
             self.parent = new
+            for child in self.children:
+                if child.cap >= old.cap:
+                    child.cap = max(child.cap, new.cap)
         else:
             self.children[self.children.index(old)] = new
 

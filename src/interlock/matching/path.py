@@ -20,16 +20,16 @@ def walk(market: "Market", bar: Bar, low_first: bool) -> None:
     """Lead all orders for which the low (or else the high) is the bad extreme along the path of the bar."""
     known = bar.ts_event + market.rules.bar_grace
     first, second = (bar.low, bar.high) if low_first else (bar.high, bar.low)
-    market.imply(bar.open)
+    market.standing.imply(bar.open)
     _point(market, low_first, bar.open, known)
     _move(market, low_first, bar.open, first, known)
-    market.imply(first)
+    market.standing.imply(first)
     _take(market, low_first, known)
     _move(market, low_first, first, second, known)
-    market.imply(second)
+    market.standing.imply(second)
     _take(market, low_first, known)
     _move(market, low_first, second, bar.close, known)
-    market.imply_close(bar)
+    market.standing.imply_close(bar)
     _point(market, low_first, bar.close, bar.ts_known)
 
 
@@ -77,7 +77,7 @@ def _move(market: "Market", low_first: bool, here: int, there: int, known: int) 
         if met is None:
             return
         here = here - best[0] if is_falling else here + best[0]
-        market.imply(here)
+        market.standing.imply(here)
         if met.type is STOP:
             met.phase = TAKING
             market.take(met)

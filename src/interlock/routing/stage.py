@@ -52,7 +52,7 @@ class Routing:
         self._instruments = instruments
         self.disabled: dict[AccountName, str] = {}
 
-    def route(self, intent: Intent, disabled: Mapping[AccountName, str],
+    def route(self, intent: Intent, disabled: Mapping[AccountName, str] | Mapping[str, str],
               holders: Iterable[AccountName] = ()) -> Iterator[AccountIntent | RouteRefused]:
         """One answer per account, in the order of the lane.
 
@@ -106,7 +106,8 @@ class Routing:
         return None
 
 
-def _account_refusal(route: AccountRoute, symbol: str, disabled: Mapping[AccountName, str]) -> tuple[str, str] | None:
+def _account_refusal(route: AccountRoute, symbol: str,
+                     disabled: Mapping[AccountName, str] | Mapping[str, str]) -> tuple[str, str] | None:
     if route.account in disabled:
         return "route.account_disabled", f"account {route.account} is disabled: {disabled[route.account]}"
     if route.symbols and symbol not in route.symbols:

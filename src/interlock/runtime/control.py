@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from interlock.errors import InterlockError, StorageError
+from interlock.errors import InputError, InterlockError, StorageError
 
 SOCKET_NAME: Final = "control.sock"
 LINE_MAX: Final = 1 << 20
@@ -91,8 +91,7 @@ def ask(directory: Path, name: str, *, timeout: float = 10.0, **fields: Any) -> 
         raise StorageError(f"the engine closed the line before it answered {name!r}")
     reply = json.loads(answer)
     if "error" in reply:
-        kinds = {kind.__name__: kind for kind in (StorageError, *StorageError.__subclasses__())}
-        kind = kinds.get(reply["error"]["kind"], InterlockError)
+        kind = InputError if reply["error"]["kind"] == InputError.__name__ else StorageError
         raise kind(reply["error"]["message"])
     return reply["ok"]
 

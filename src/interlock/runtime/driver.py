@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from interlock.brokers.safe import SafeBroker
+from interlock.model.ids import AccountName
 from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
 from interlock.model.money import SECOND, Nanos
 from interlock.model.record import FeedEnded, ReadRequested, Tick
@@ -43,15 +44,20 @@ class Source(Protocol):
 class Venue(Protocol):
     """A venue that lives in this process and is moved by the engine clock."""
 
-    accounts: Sequence[str]
+    @property
+    def accounts(self) -> Sequence[AccountName]: ...
 
-    def on_market(self, message: MarketMessage) -> None: ...
+    @property
+    def ping(self) -> Callable[[Nanos], list[Proof]]: ...
 
-    def advance(self, ts: Nanos) -> None: ...
+    @property
+    def on_market(self) -> Callable[[MarketMessage], None]: ...
 
-    def next_due(self) -> Nanos | None: ...
+    @property
+    def advance(self) -> Callable[[Nanos], None]: ...
 
-    def ping(self, ts: Nanos) -> list[Proof]: ...
+    @property
+    def next_due(self) -> Callable[[], Nanos | None]: ...
 
 
 class Driver:
@@ -86,7 +92,7 @@ class Driver:
         """Raises StorageError when the journal can no longer be written, InvariantBroken for a mistake of our own."""
         for venue, _ in self._venues:
             for account in venue.accounts:
-                self.desk.turn(LineChanged(account, True, 1, "connected"))  # type: ignore[arg-type]
+                self.desk.turn(LineChanged(account, True, 1, "connected"))
         rounds = 0
         while not self._is_stopping:
             delivered = self._deliver()
@@ -129,7 +135,7 @@ class Driver:
                 target = clock.target()
             due = min((at for at in (wake, venue_due, data) if at is not None), default=None)
             if due is None or due > target:
-                return count + self._machinery(target)
+                return count + self._machinery()
             clock.move(due)
             if wake is not None and wake <= due:
                 desk.turn(Tick())
@@ -138,10 +144,10 @@ class Driver:
                     venue.advance(due)
                 self._drain()
             else:
-                self._deliver_data(due)
+                self._deliver_data()
         return TURNS_MAX
 
-    def _deliver_data(self, due: Nanos) -> None:
+    def _deliver_data(self) -> None:
         message = self.source.take()
         for venue, safe in self._venues:
             venue.on_market(message)
@@ -152,7 +158,7 @@ class Driver:
             self.desk.take(TURNS_MAX)
         self.desk.turn(message)
 
-    def _machinery(self, target: Nanos) -> int:
+    def _machinery(self) -> int:
         """Proofs and reconciles of wall time; in playback a line that is up is proven by the clock waiting for it."""
         if not self._is_wall:
             return 0
@@ -166,7 +172,7 @@ class Driver:
             if self._next_read:
                 for venue, _ in self._venues:
                     for account in venue.accounts:
-                        self.desk.turn(ReadRequested(account, "every reconcile"))  # type: ignore[arg-type]
+                        self.desk.turn(ReadRequested(account, "every reconcile"))
             self._next_read = now + self._reconcile
         return 0
 

@@ -33,10 +33,10 @@ def problems(directory: Path, config: Config) -> list[str]:
     if config.desk.mode == "live":
         found.append("desk.mode is live, but no live broker is configured: the paper venue is the only broker here")
     if config.web.host not in ("127.0.0.1", "::1", "localhost"):
-        found.append(f"web.host is {config.web.host!r}: the page binds to loopback alone; put a proxy with TLS before the hook port")
+        found.append(f"web.host is {config.web.host!r}: the page binds to loopback alone; a proxy goes before the hook port")
     for key, port in (("web.port", config.web.port), ("web.hook_port", config.web.hook_port)):
         if is_taken(config.web.host, port):
-            found.append(f"{key}: port {port} is in use; choose another, or stop what listens there (perhaps this desk runs already)")
+            found.append(f"{key}: port {port} is in use; choose another, or stop what listens there (perhaps this desk)")
     return found
 
 

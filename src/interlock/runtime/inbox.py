@@ -8,7 +8,6 @@ from typing import Any
 from interlock.errors import StorageError
 from interlock.model.command import Command, CommandGiven
 from interlock.model.entry import Payload
-from interlock.model.money import Nanos
 from interlock.model.signal import AlertAnswer, AlertReceived
 from interlock.model.tape import MarketMessage
 
@@ -93,6 +92,9 @@ class CommandDoor:
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
 
-    async def submit(self, command: Command, *, who: str, origin: str, ts: Nanos) -> dict[str, Any]:
-        outcome: dict[str, Any] = await self._inbox.ask(CommandGiven(command, who, origin, ts))
-        return outcome
+    async def submit(self, command: Command, *, who: str, origin: str) -> dict[str, Any]:
+        """The outcome, with "ok". Raises StorageError when the command could not be written down."""
+        outcome: dict[str, Any] = await self._inbox.ask(CommandGiven(command, who, origin, 0))
+        if "refused" in outcome:
+            return {"ok": False, "code": outcome["refused"], "reason": outcome["reason"], **outcome}
+        return {"ok": True, **outcome}

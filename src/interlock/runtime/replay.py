@@ -45,8 +45,8 @@ class Tally:
         kind = type(payload)
         if kind is Bar:
             self.bars += 1
-        elif kind is Intent or kind is AlertAccepted:
-            self.signals.add(payload.signal_id)  # type: ignore[union-attr]
+        elif isinstance(payload, Intent | AlertAccepted):
+            self.signals.add(payload.signal_id)
         elif kind is Attempt:
             self.orders += len(payload.order.legs)  # type: ignore[union-attr]
         elif kind is OrderFilled:
@@ -119,7 +119,8 @@ def _play(loaded: Loaded, clock: PlaybackClock, market: Recordings | SimulatedMa
     make_state(journal)
     (journal / "interlock.toml").write_text(loaded.text)
     with state_place(journal, "interlock replay") as place:
-        return asyncio.run(_drive(loaded, clock, market, place, on_progress))
+        # Locked like any state directory, but no lease in real time may touch what a replay decides.
+        return asyncio.run(_drive(loaded, clock, market, Place(journal, place.store, None, place.reserve), on_progress))
 
 
 async def _drive(loaded: Loaded, clock: PlaybackClock, market: Recordings | SimulatedMarketplace, place: Place,

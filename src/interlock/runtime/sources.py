@@ -31,12 +31,12 @@ class Market(Protocol):
 
 
 class RecordedSource:
-    """Recordings in (ts_known, instrument, row) order, from the first row after `after` on."""
+    """Recordings in (ts_known, instrument, row) order, from after the first `done` messages on."""
 
-    def __init__(self, recordings: Sequence[Recording], *, after: Nanos = 0, done: int = 0) -> None:
+    def __init__(self, recordings: Sequence[Recording], *, done: int = 0) -> None:
         self.name = "recorded"
         self.rows = done
-        self._total = sum(recording.rows for recording in recordings)
+        self._total = sum(recording.kept for recording in recordings)
         self._messages: Iterator[Bar | Trade] = merge(recordings)
         self._next: Bar | Trade | None = next(self._messages, None)
         skipped = 0
@@ -101,7 +101,7 @@ class SimulatedSource:
         at = self._index * self.STEP
         messages: list[MarketMessage] = []
         for instrument in self._instruments:
-            if at % self.MINUTE == 0:
+            if at % self.MINUTE == 0 and at > self._start:     # the bar that ends at the start is history
                 messages.extend(self._market.bars(instrument.symbol, self.MINUTE, at - self.MINUTE, at))
             state = self._market.state(instrument.symbol, self._index)
             known = self._states.get(instrument.symbol)
@@ -133,7 +133,7 @@ class SimulatedMarketplace:
         self.start = start
         self._end = end
 
-    def source(self, done: int) -> SimulatedSource:  # noqa: ARG002 - it goes on with the clock, whatever was delivered
+    def source(self, done: int) -> SimulatedSource:  # noqa: ARG002 - goes on with the clock
         return SimulatedSource(self.market, self.instruments, start=self.start, end=self._end)
 
     def history(self, length: Nanos) -> Iterator[Bar]:

@@ -23,7 +23,7 @@ from interlock.intake.stage import Intake
 from interlock.model.command import CommandGiven, Kill
 from interlock.model.entry import Payload
 from interlock.model.ids import AccountName
-from interlock.model.money import SECOND, Nanos
+from interlock.model.money import SECOND
 from interlock.model.record import ConfigRead, FeedOpened, Header, Started, Stopped, TapeMark
 from interlock.model.tape import MarketMessage
 from interlock.ports import Capabilities

@@ -37,6 +37,8 @@ class Pages:
             telling = asyncio.create_task(self._tell(socket, snapshot, queue))
             try:
                 await asyncio.wait((ended, telling, publisher), return_when=asyncio.FIRST_COMPLETED)
+                if publisher.done() and not (ended.done() or telling.done()):
+                    await socket.close(TRY_AGAIN, "no more changes: begin again")
             finally:
                 self._board.unsubscribe(queue)
                 ended.cancel()
@@ -68,6 +70,7 @@ class Pages:
             self._open -= 1
             if self._open == 0:
                 self._publisher.cancel()
+                self._publisher = None # a page that comes now must not take the one that is about to end
 
     async def _publish(self) -> None:
         while True:

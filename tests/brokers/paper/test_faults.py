@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
+from tests.brokers.paper.rig import A, D, Fault, Rig, Verb, bracket, leg, order, run
 
 from interlock.brokers.paper import Plan
 from interlock.brokers.paper.plan import Place
 from interlock.errors import ConfigError, NotSent, OutcomeUnknown
 from interlock.model.money import SECOND
 from interlock.model.report import LineChanged, OrderFilled, OrderFound, OrderMissing
-from tests.brokers.paper.conftest import A, D, Fault, Rig, Verb, bracket, leg, order, run
 
 
 def rig_with(*faults: Fault) -> Rig:
@@ -204,7 +204,8 @@ def test_a_part_of_what_would_fill():
     rig.place(bracket("10"))
     rig.told()
 
-    assert rig.wait(SECOND) == [("fill", "entry", "3 @ 20000.5"), ("ack", "stop", "live 3"), ("ack", "target", "live 3")]
+    assert rig.wait(SECOND) == [("fill", "entry", "3 @ 20000.5"), ("ack", "stop", "live 3"),
+                                ("ack", "target", "live 3")]
     assert rig.quote("20000", "20000.25") == [("fill", "entry", "7 @ 20000.5"), ("ack", "stop", "live 10"),
                                               ("ack", "target", "live 10")]
 

@@ -5,9 +5,9 @@ from importlib import resources
 
 QUESTIONS = {
     "place", "modify", "cancel", "client_order_id", "lookup_by_client_order_id", "snapshot",
-    "fills_replayed_after_reconnect", "execution_ids", "report_order", "partial_fills", "native_brackets", "reduce_only",
-    "time_in_force", "market_closed", "risk_checks", "margin", "rate_limits", "heartbeat", "reconnect", "session_token",
-    "survives_restart", "environment_label",
+    "fills_replayed_after_reconnect", "execution_ids", "report_order", "partial_fills", "native_brackets",
+    "reduce_only", "time_in_force", "market_closed", "risk_checks", "margin", "rate_limits", "heartbeat", "reconnect",
+    "session_token", "survives_restart", "environment_label",
 }
 
 

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.brokers.paper.rig import bracket, leg, order
 
 from interlock.brokers.paper import translate
 from interlock.errors import MalformedMessage
 from interlock.model.clearance import legs_content
 from interlock.model.order import OrderType
-from tests.brokers.paper.conftest import bracket, leg, order
+from interlock.model.report import OrderFilled
 
 IDS = st.text("0123456789abcdefghijklmnopqrstuvwxyz", min_size=18, max_size=18)
 NUMBERS = st.decimals("0.0001", "1e9", allow_nan=False, allow_infinity=False)
@@ -73,6 +74,7 @@ FILL = {"event": "fill", "account": "a", "id": "x", "execution": "X1", "symbol":
 def test_a_fill_is_read():
     fill = translate.report(msgspec.json.encode(FILL), {"MNQ": "MNQ"})
 
+    assert isinstance(fill, OrderFilled)
     assert (fill.quantity, fill.price, fill.commission) == (Decimal(1), Decimal("20000.25"), Decimal("0.62"))
 
 

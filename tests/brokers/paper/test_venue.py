@@ -1,15 +1,15 @@
 """What the venue does with orders, in its own words and to the cent."""
 
 import pytest
+from tests.brokers.paper.rig import MNQ, A, B, D, Rig, Rules, bracket, filled, leg, order, run
 
 from interlock.brokers.paper import Paper
 from interlock.errors import ConfigError, NotSent, OutcomeUnknown, Unsupported
 from interlock.model.instrument import INSTRUMENTS
-from interlock.model.market import Quote
+from interlock.model.market import Provenance, Quote
 from interlock.model.money import DAY, SECOND
 from interlock.model.order import Outcome
-from interlock.model.report import OrderFound, OrderMissing
-from tests.brokers.paper.conftest import MNQ, A, B, D, Rig, Rules, bracket, filled, leg, order, run
+from interlock.model.report import OrderFilled, OrderFound, OrderMissing
 
 
 def test_an_order_is_acknowledged_at_once_and_reaches_the_book_a_quarter_of_a_second_later(rig):
@@ -67,7 +67,8 @@ def test_a_read_shows_the_whole_account(rig):
 
     assert (read.account, read.account_id, read.currency) == (A, "PAPER-0001-paper-1", "USD")
     assert (read.environment, read.connection, read.ts_event) == ("paper_sim", 1, rig.now)
-    assert [(o.client_order_id, o.quantity, o.filled, o.is_live, o.is_protective, o.stop, o.limit) for o in read.orders] == [
+    assert [(o.client_order_id, o.quantity, o.filled, o.is_live, o.is_protective, o.stop, o.limit)
+            for o in read.orders] == [
         ("stop", D(2), D(0), True, True, D("19990"), None), ("target", D(2), D(0), True, False, None, D("20020"))]
     assert rig.read(B).orders == ()
 
@@ -135,6 +136,16 @@ def test_a_shut_market_rejects_or_keeps_the_order_for_later():
     patient.state(is_open=True)
     assert patient.wait(SECOND) == [], "the quote from before the halt is no price"
     assert patient.quote("19000", "19000.25") == [("fill", "x", "1 @ 19000.5")]
+
+
+def test_after_a_halt_the_quote_from_before_is_no_price(rig):
+    rig.state(is_open=True, is_halted=True)
+    rig.state(is_open=True)
+    rig.place(order(leg("x", "buy", "1")))
+    rig.told()
+
+    assert rig.wait(SECOND) == []
+    assert rig.quote("19000", "19000.25") == [("fill", "x", "1 @ 19000.5")]
 
 
 def test_day_orders_end_with_the_session_and_others_stay(rig):
@@ -299,6 +310,7 @@ def test_reports_name_the_instrument_and_not_the_venues_symbol():
     rig.paper.advance(rig.now + SECOND)
 
     fill = rig.broker.drain()[1]
+    assert isinstance(fill, OrderFilled)
     assert fill.instrument == "MNQ"
     assert rig.read().positions[0].instrument == "MNQ"
 
@@ -306,7 +318,8 @@ def test_reports_name_the_instrument_and_not_the_venues_symbol():
 def test_crypto_lots_are_exact():
     btc = INSTRUMENTS["BTCUSD"]
     paper = Paper({"BTCUSD": btc}, {A: D(50_000)})
-    paper.on_market(Quote("BTCUSD", btc.increments(D("64000")), btc.increments(D("64000.04")), 10_000, 10_000, 1, 1, 0))  # type: ignore[arg-type]
+    paper.on_market(Quote("BTCUSD", btc.increments(D("64000")), btc.increments(D("64000.04")), 10_000, 10_000, 1, 1,
+                          Provenance.SIMULATED))
     run(paper.broker.place(paper.broker.encode(order(leg("x", "buy", "0.2753"), symbol="BTCUSD"))))
     paper.advance(SECOND)
 

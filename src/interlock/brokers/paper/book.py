@@ -62,11 +62,15 @@ class NoBook:
 
 
 class SqliteBook:
-    """The file. One venue writes it; anybody may open it read-only beside it. Raises StorageError."""
+    """The file. One venue writes it; anybody may open it read-only beside it.
+
+    Raises StorageError; once it has failed it takes nothing more, because the venue's memory is then ahead of it.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
         self._is_open = False                      # a transaction
+        self._failure: StorageError | None = None
         self._insert = {kind: _insert(kind) for kind in _TABLES}
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
@@ -80,20 +84,26 @@ class SqliteBook:
             raise StorageError(f"paper book {self.path}: cannot be opened: {e}") from e
 
     def save(self, row: Row) -> None:
+        if self._failure is not None:
+            raise self._failure
         try:
             if not self._is_open:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._is_open = True
             self._db.execute(self._insert[type(row)], [_plain(value) for value in msgspec.structs.astuple(row)])
         except sqlite3.Error as e:
-            raise StorageError(f"paper book {self.path}: cannot be written: {e}") from e
+            self._failure = StorageError(f"paper book {self.path}: cannot be written: {e}")
+            raise self._failure from e
 
     def commit(self) -> None:
+        if self._failure is not None:
+            raise self._failure
         if self._is_open:
             try:
                 self._db.execute("COMMIT")
             except sqlite3.Error as e:
-                raise StorageError(f"paper book {self.path}: cannot be committed: {e}") from e
+                self._failure = StorageError(f"paper book {self.path}: cannot be committed: {e}")
+                raise self._failure from e
             self._is_open = False
 
     def rows(self, kind: type[T]) -> Iterator[T]:
@@ -106,8 +116,7 @@ class SqliteBook:
             raise StorageError(f"paper book {self.path}: table {table} cannot be read: {e}") from e
 
     def close(self) -> None:
-        self.commit()
-        self._db.close()
+        self._db.close()                           # what is not committed is rolled back
 
 
 def _insert(kind: type[Struct]) -> str:

@@ -118,8 +118,8 @@ class Desk:
         visible = now + (self._visibility if hidden is None else hidden.delay)
         return [OrderRow(
             account=frame.account, client_order_id=leg.id, broker_order_id=f"P{number + count:08d}",
-            number=number + count, parent=frame.legs[0].id, symbol=frame.symbol, role=leg.role, purpose=leg.purpose, side=leg.side,
-            quantity=leg.quantity, size=leg.quantity, filled=ZERO, type=leg.type,
+            number=number + count, parent=frame.legs[0].id, symbol=frame.symbol, role=leg.role, purpose=leg.purpose,
+            side=leg.side, quantity=leg.quantity, size=leg.quantity, filled=ZERO, type=leg.type,
             price=leg.limit if leg.type is OrderType.LIMIT else leg.stop, tif=leg.tif, is_reduce_only=leg.reduce,
             tag=frame.tag, replaces=frame.replaces, state=State.SENT if count == 1 else State.WAITING, outcome=None,
             entered=ZERO, exited=ZERO, ts=now, arrives=now + self._floor.rules.latency, visible=visible)

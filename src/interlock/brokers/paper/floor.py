@@ -114,8 +114,11 @@ class Floor:
         if old.bracket is not None and old is old.bracket.parent:
             row.entered, row.exited = old_row.entered, old_row.exited
             for child in old.bracket.children:
-                self.rows[child.key].parent = row.client_order_id
-                self.book.save(self.rows[child.key])
+                child_row = self.rows[child.key]
+                child_row.parent = row.client_order_id
+                if child_row.quantity >= old_row.quantity:         # exits of the whole position stay that
+                    child_row.quantity = max(child_row.quantity, row.quantity)
+                self.book.save(child_row)
         self.stream.emit(AcceptedFrame(row.account, row.client_order_id, row.broker_order_id, self.schedule.now,
                                        old_row.state is not State.WAITING))
         market = self.market(row.symbol)

@@ -150,7 +150,6 @@ class PaperVenue:
         return frames.encode(answer)
 
     def close(self) -> None:
-        self._settle()
         self._book.close()
 
     def _settle(self) -> None:

@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 ROWS_PER_CHUNK: Final = 65_536
 _BLOCK: Final = 1 << 20
-_CSV_BLOCK: Final = 8 << 20
+_CSV_BLOCK: Final = 1 << 20                 # Arrow reads some thirty of these ahead
 _NOTHING: Final = ["", "null", "NULL", "None", "NA", "N/A", "<NA>"]
 
 
@@ -110,7 +110,7 @@ class ParquetSource:
             return
         row = self._starts[groups[0]]
         try:
-            with pq.ParquetFile(self._unchanged.path, buffer_size=_BLOCK) as parquet:
+            with pq.ParquetFile(self._unchanged.path, buffer_size=_BLOCK, pre_buffer=False) as parquet:
                 for batch in parquet.iter_batches(ROWS_PER_CHUNK, row_groups=groups, columns=list(wanted)):
                     rows = np.arange(row, row + batch.num_rows, dtype=np.int64)
                     row += batch.num_rows

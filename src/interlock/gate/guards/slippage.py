@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from interlock.gate.check import is_number, missing, opposite_quote, traded
 from interlock.gate.quality import usable
@@ -12,8 +12,6 @@ from interlock.model.signal import Source
 from interlock.model.verdict import Allow, CheckAnswer, Refuse, SizedIntent
 from interlock.model.view import GateView, Mark
 
-HALF: Final = Decimal("0.5")
-
 
 @dataclass(frozen=True)
 class EntrySlippage:
@@ -21,7 +19,7 @@ class EntrySlippage:
 
     Bars: at most the larger of some ticks and a share of the stop distance. Alerts: at most some basis points, and the
     market not further from the alert's price than a share of the average range. The median of the last ten fills stays
-    within `median_factor` of the model.
+    within `median_factor` of what one entry is allowed: beyond it, reality is worse than every plan made here.
     """
 
     name: ClassVar[str] = "guard.6_entry_slippage"
@@ -58,7 +56,7 @@ class EntrySlippage:
         numbers = {"expected": str(expected), "slippage": str(slippage), "limit": str(limit)}
         if not slippage <= limit:
             return Refuse("slippage", f"Expected slippage {slippage} > {limit}", numbers)
-        return self._realised(view, instrument, spread, numbers)
+        return self._realised(view, instrument, limit, numbers)
 
     def _far_from_alert(self, view: GateView, mark: Mark, price: Decimal) -> Refuse | None:
         atr = usable(view, "atr", self.atr_age_max)
@@ -70,14 +68,14 @@ class EntrySlippage:
         return Refuse("far_from_alert", f"the market is {away} from the alert's price {price}, {limit} allowed",
                       {"away": str(away), "limit": str(limit)})
 
-    def _realised(self, view: GateView, instrument: Instrument, spread: Decimal,
+    def _realised(self, view: GateView, instrument: Instrument, allowed: Decimal,
                   numbers: dict[str, str]) -> CheckAnswer:
         fills = view.record.slippage[-self.median_fills:]
         if len(fills) < self.median_fills:
             return Allow(numbers)
         ordered = sorted(fills)
         median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-        limit = self.median_factor * max(self.model_ticks_min, spread * (HALF + self.spread_share) / instrument.tick)
+        limit = self.median_factor * max(self.model_ticks_min, allowed / instrument.tick)
         if median <= limit:
             return Allow(numbers)
         return Refuse("realised_slippage", f"Median slippage of the last {len(fills)} fills {median} ticks > {limit}",

@@ -1,0 +1,229 @@
+"""Tells the board what has become durable, and what the market did. It only reads; the board holds nothing of ours."""
+
+from interlock.config.schema import Config
+from interlock.engine.step import Engine
+from interlock.intake.stage import Intake
+from interlock.model.account import ClosedTrade, Truth
+from interlock.model.command import Killed, Released
+from interlock.model.entry import Payload
+from interlock.model.ids import AccountName
+from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
+from interlock.model.money import Nanos, plain
+from interlock.model.order import OrderRecord
+from interlock.model.record import Alarm, AlarmCleared, Attempt, FeedEnded, FeedOpened, StrategyDisabled
+from interlock.model.report import ORDER_REPORTS, OrderFilled
+from interlock.model.signal import AlertAccepted, AlertDuplicate, AlertRefused, Held, Intent, RouteRefused
+from interlock.model.verdict import Cleared, Verdict
+from interlock.records import check_row, order_row, position_rows, status_rows
+from interlock.runtime.board import Board
+
+HISTORY_BARS = 600
+"""Bars of warm-up history that a chart begins with."""
+
+
+class BoardFeed:
+    """One watcher of the desk. `attach` first, `refresh` every second for what changes without an entry."""
+
+    def __init__(self, board: Board, config: Config) -> None:
+        self.board = board
+        self._config = config
+        self._engine: Engine | None = None
+        self._intake: Intake | None = None
+        self._held: dict[tuple[str, str], str] = {}
+        self._said: dict[tuple[str, str, str], str] = {}
+        self._feed: FeedOpened | None = None
+        self.rows = 0
+
+    def attach(self, engine: Engine, intake: Intake, *, is_simulated: bool, state_id: str, clock: str, version: str) -> None:
+        """Begin with what the engine knows already: lanes, accounts, orders, positions, latches."""
+        self._engine, self._intake = engine, intake
+        self.board.set_identity(self._config.desk.mode, state_id, clock, version, is_simulated)
+        for symbol, timeframe in engine.setup.watched:
+            instrument = engine.setup.instruments[symbol]
+            self.board.instrument(symbol, tick=plain(instrument.tick), multiplier=plain(instrument.multiplier),
+                                  exchange=instrument.exchange, timeframe=timeframe)
+        for record in engine.execution.orders.records():
+            self.board.order(order_row(record))
+        for reach, why in engine.latches.kills.items():
+            self.board.killed(reach, why, engine.now)
+        self._positions()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Accounts, lanes and the worth of what is open."""
+        engine, intake = self._engine, self._intake
+        if engine is None or intake is None:
+            return
+        truths = {account: truth_of(engine, account) for account in engine.setup.accounts}
+        lanes, accounts = status_rows(self._config, engine, intake.fires_left(), truths=truths)
+        for lane in lanes:
+            self.board.lane(lane["name"], lane["mode"], lane["strategies"], lane["accounts"])
+        for row in accounts:
+            account = AccountName(row["name"])
+            equity, cash, day_pnl = engine.views.figures(account)
+            line = engine.latches.lines[account]
+            self.board.account(
+                row["name"], mode=row["mode"], truth=line.environment or Truth.UNKNOWN.value,
+                ts_proof=engine.views.proof(account, engine.now) if line.environment else None, evidence=truths[account][1],
+                enabled=row["enabled"], frozen_by=engine.latches.frozen_by(account), account_id=row["account_id"],
+                equity=_text(equity), cash=_text(cash), day_pnl=_text(day_pnl), currency=engine.setup.accounts[account].currency)
+        self._value()
+        if self._feed is not None:
+            ended = engine.feed_ended
+            self.board.feed(self._feed.source, self._feed.provenance, "ended" if ended else "running", None, self.rows,
+                            self._feed.dropped)
+
+    def on_market(self, message: Quote | Trade | MarketState | Proof) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+        self.rows += 1
+        match message:
+            case Quote():
+                instrument = engine.setup.instruments[message.instrument]
+                self.board.quote(message.instrument, plain(instrument.price(message.bid)), plain(instrument.price(message.ask)),
+                                 str(message.bid_size), str(message.ask_size), message.ts_recv, message.provenance.name.lower())
+            case Proof():
+                self.board.proof(message.account, message.ts_recv)
+            case _:
+                return
+
+    def on_entry(self, seq: int, ts: Nanos, payload: Payload) -> None:
+        engine, board = self._engine, self.board
+        if engine is None:
+            return
+        match payload:
+            case Held():
+                key = (payload.lane, payload.strategy, payload.instrument)
+                if self._said.get(key) != payload.why:
+                    self._said[key] = payload.why
+                    board.decision(f"{payload.strategy} {payload.instrument}: {payload.why}")
+            case Bar():
+                self.bar(payload)
+            case Intent():
+                board.decision(f"{payload.strategy} {payload.instrument}: {payload.purpose.value} {payload.side.value}, "
+                               f"{payload.why}")
+            case Verdict():
+                board.verdict(verdict_row(seq, ts, payload))
+            case AlertAccepted() | AlertRefused() | AlertDuplicate() | RouteRefused():
+                board.alert(alert_row(ts, payload))
+            case Attempt():
+                for leg in payload.order.legs:
+                    self._order(engine.execution.orders.by_id(leg.client_order_id))
+            case OrderFilled():
+                record = engine.execution.orders.by_id(payload.client_order_id)
+                board.fill({"account": payload.account, "instrument": payload.instrument, "side": payload.side.value,
+                            "quantity": plain(payload.quantity), "price": plain(payload.price),
+                            "purpose": None if record is None else record.leg.purpose.value, "ts": payload.ts_event})
+            case ClosedTrade():
+                board.decision(f"{payload.strategy} {payload.instrument} {payload.account}: closed, net {plain(payload.net)}")
+            case Alarm():
+                board.alarm(payload.key, payload.severity, payload.text)
+            case AlarmCleared():
+                board.alarm_cleared(payload.key)
+            case Killed() | Released():
+                self._latched()
+            case StrategyDisabled():
+                board.alarm(f"strategy.{payload.lane}.{payload.strategy}", "critical",
+                            f"strategy {payload.strategy} is disabled: {payload.why}")
+            case FeedOpened():
+                self._feed = payload
+            case FeedEnded():
+                board.decision("the recording has ended; the desk stays up")
+            case _:
+                pass
+        if isinstance(payload, ORDER_REPORTS):
+            self._order(engine.execution.orders.by_id(payload.client_order_id))
+            self._positions()
+
+    def bar(self, bar: Bar) -> None:
+        """A finished bar, as prices; in playback it is the quote too."""
+        engine = self._engine
+        if engine is None:
+            return
+        instrument = engine.setup.instruments[bar.instrument]
+        opened, high, low, close = (plain(instrument.price(value)) for value in (bar.open, bar.high, bar.low, bar.close))
+        self.board.bar(bar.instrument, bar.ts_event, opened, high, low, close, str(bar.volume), bar.provenance.name.lower())
+        self.rows += 1
+        quote = engine.marks.quote(bar.instrument)
+        if quote is not None and quote.fresh_until:
+            self.on_market(quote)
+
+    def _order(self, record: OrderRecord | None) -> None:
+        if record is not None:
+            self.board.order(order_row(record))
+
+    def _latched(self) -> None:
+        engine = self._engine
+        if engine is not None:
+            self.board.killed(None)
+            for reach, why in engine.latches.kills.items():
+                self.board.killed(reach, why, engine.now)
+
+    def _positions(self) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+        rows = position_rows(engine)
+        now = {(row["account"], row["instrument"]): row["quantity"] for row in rows}
+        for account, symbol in self._held.keys() - now.keys():
+            self.board.position(account, symbol, "0", "0", "0")
+        for row in rows:
+            self.board.position(row["account"], row["instrument"], row["quantity"], row["average_price"], row["protected"],
+                                row["stop"], row["target"], None, row["strategy"])
+        self._held = now
+        self._value()
+
+    def _value(self) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+        mids = engine.views.mids()
+        for position in engine.ledger.positions():
+            mid = mids.get(position.instrument)
+            if mid is None:
+                self.board.mark(position.account, position.instrument, None, None)
+                continue
+            multiplier = engine.setup.instruments[position.instrument].multiplier
+            worth = (mid - position.average_price) * position.quantity * multiplier
+            self.board.mark(position.account, position.instrument, plain(worth), plain(abs(position.quantity) * mid * multiplier))
+
+
+def truth_of(engine: Engine, account: AccountName) -> tuple[str, str]:
+    """The label of an account and the evidence for it, on the engine clock."""
+    line = engine.latches.lines[account]
+    label = engine.views.truth(account, engine.now)
+    if line.environment is None:
+        return label.value, "the broker has not answered yet"
+    proof = engine.views.proof(account, engine.now)
+    if not line.is_up or proof is None:
+        return label.value, "the line to the broker is down"
+    return label.value, f"{line.account_id}, last proof {max(0, engine.now - proof) / 1e9:.0f} s ago"
+
+
+def verdict_row(seq: int, ts: Nanos, verdict: Verdict) -> dict[str, object]:
+    intent, result = verdict.asked.intent, verdict.result
+    is_cleared = isinstance(result, Cleared)
+    return {"seq": seq, "ts": ts, "signal_id": verdict.signal_id, "account": verdict.account, "lane": intent.lane,
+            "strategy": intent.strategy, "instrument": result.sized.instrument, "side": intent.side.value,
+            "purpose": intent.purpose.value, "quantity": plain(result.sized.quantity),
+            "result": "cleared" if is_cleared else "refused", "code": None if isinstance(result, Cleared) else result.code,
+            "reason": None if isinstance(result, Cleared) else result.reason,
+            "checks": [check_row(answer.check, answer.verdict) for answer in verdict.answers]}
+
+
+def alert_row(ts: Nanos, payload: AlertAccepted | AlertRefused | AlertDuplicate | RouteRefused) -> dict[str, object]:
+    row: dict[str, object] = {"ts": ts, "signal_id": payload.signal_id, "lane": payload.lane}
+    match payload:
+        case AlertAccepted():
+            alert = payload.alert
+            return row | {"status": "accepted", "code": "accepted", "strategy": alert.strategy, "instrument": payload.instrument,
+                          "reason": f"{alert.action.value} {payload.instrument} by {alert.strategy}"}
+        case AlertDuplicate():
+            return row | {"status": "duplicate", "code": payload.code, "reason": payload.reason}
+        case _:
+            return row | {"status": "refused", "code": payload.code, "reason": payload.reason}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else f"{value:.2f}"

@@ -1,0 +1,71 @@
+"""A person's act from the command line: to the engine that runs, or, where none does, into the journal by our own hand."""
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from interlock.config import build
+from interlock.config.load import load
+from interlock.engine.commands import answer, outcome
+from interlock.errors import InputError, LeaseHeld, StorageError
+from interlock.model.command import Command, CommandGiven
+from interlock.model.entry import Payload
+from interlock.records import Records
+from interlock.runtime.control import ask
+from interlock.runtime.wiring import Place, state_place
+from interlock.storage.journal import open_journal
+
+TRIES = 3
+
+
+def give(directory: Path, command: Command) -> dict[str, Any]:
+    """The command's outcome. Raises InputError when it is refused, StorageError when it could not be written."""
+    who = getpass.getuser()
+    for left in reversed(range(TRIES)):
+        found: dict[str, Any] | None = ask(directory, "command", command=msgspec.to_builtins(command), who=who)
+        if found is not None:
+            return _checked(found, is_running=True)
+        try:
+            return _checked(_append(directory, command, who), is_running=False)
+        except LeaseHeld:
+            if not left:           # an engine that starts or stops just now; it answers its socket a moment later
+                raise
+    raise StorageError("the engine neither answered nor let go of the state directory")
+
+
+def _append(directory: Path, command: Command, who: str) -> dict[str, Any]:
+    """Take the lease and append the command and its outcome ourselves; the next start finds it in the record."""
+    config = load(directory).config
+    with state_place(directory, "interlock command") as place:
+        opened = open_journal(place.store)
+        if opened.journal.head[0] == 0:
+            raise StorageError(f"{directory} has no journal yet; `interlock run --state {directory}` begins one")
+        with Records.open(directory) as records:
+            engine = records.engine
+        setup = build.setup(config, digest="", epoch=0, state_id="", clock="wall", is_simulated=True, fed=())
+        ts = max(opened.ts, engine.now)
+        given = CommandGiven(command, who, "cli", ts)
+        outputs: list[Payload] = list(answer(given, setup, engine.latches, engine.ledger, engine.execution))
+        seq, _ = opened.journal.append(ts, given)
+        for output in outputs:
+            opened.journal.append(ts, output, cause=seq)
+        _commit(place, opened.journal.seal())
+        return outcome(outputs)
+
+
+def _commit(place: Place, batch: Any) -> None:
+    """On a full disk the emergency reserve is spent: a kill must be written down in any case."""
+    try:
+        place.store.commit(batch)
+    except StorageError:
+        if place.reserve is None or not place.reserve.spend():
+            raise
+        place.store.commit(batch)
+
+
+def _checked(found: dict[str, Any], *, is_running: bool) -> dict[str, Any]:
+    if "refused" in found:
+        raise InputError(f"[{found['refused']}] {found['reason']}")
+    return found | {"running": is_running}

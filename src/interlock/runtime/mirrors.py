@@ -1,0 +1,38 @@
+"""orders.jsonl and trades.jsonl, kept beside the journal for people and scripts. Behind is a nuisance, never a reason to stop."""
+
+from pathlib import Path
+
+from interlock.model.entry import Payload
+from interlock.model.money import Nanos
+from interlock.storage.chain import Kept
+from interlock.storage.mirror import Mirror
+
+
+class Mirrors:
+    """A watcher of the desk that writes once a second."""
+
+    def __init__(self, directory: Path) -> None:
+        self._mirror = Mirror(directory)
+        self._waiting: list[tuple[int, Nanos, Payload]] = []
+        self._said = ""
+
+    def on_entry(self, seq: int, ts: Nanos, payload: Payload) -> None:
+        self._waiting.append((seq, ts, payload))
+
+    def on_market(self, message: object) -> None:
+        """The market is no part of the mirrors."""
+
+    def catch_up(self, store: Kept) -> list[str]:
+        """Write what a crash left out."""
+        return self._told(self._mirror.catch_up(store))
+
+    def flush(self) -> list[str]:
+        """Write what waits; returns what went wrong, once per kind."""
+        waiting, self._waiting = self._waiting, []
+        return self._told(self._mirror.add(waiting)) if waiting else []
+
+    def _told(self, problem: str | None) -> list[str]:
+        if problem is None or problem == self._said:
+            return []
+        self._said = problem
+        return [problem]

@@ -1,0 +1,275 @@
+"""`interlock run`: the desk with its servers around it, from the first check to the last entry."""
+
+import asyncio
+import contextlib
+import os
+import secrets as randomness
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+
+from interlock import __version__
+from interlock.config import secrets
+from interlock.config.load import Loaded, load
+from interlock.config.schema import Config
+from interlock.errors import ConfigError, InputError, InterlockError, StorageError
+from interlock.intake.hook import Hook
+from interlock.intake.perimeter import Perimeter
+from interlock.intake.secret_book import SecretBook
+from interlock.model.command import Command
+from interlock.model.ids import LaneName
+from interlock.model.money import plain
+from interlock.records import status_rows
+from interlock.runtime.board import Board
+from interlock.runtime.boardfeed import BoardFeed, truth_of
+from interlock.runtime.clock import Clock, PlaybackClock, WallClock
+from interlock.runtime.control import ControlServer, Handler
+from interlock.runtime.environment import is_taken
+from interlock.runtime.inbox import AlertDoor, CommandDoor
+from interlock.runtime.mirrors import Mirrors
+from interlock.runtime.replay import HISTORY, notes_of, open_recordings
+from interlock.runtime.sources import Recordings, SimulatedMarketplace
+from interlock.runtime.status import spell_kills
+from interlock.runtime.wiring import Built, build_desk, local_key, state_place
+from interlock.storage.lease import RENEW_EVERY, Lease
+from interlock.web.app import create_app
+
+PAGE_TOKEN: Final = "page.token"
+CHART_HISTORY: Final = 600 * 60 * 1_000_000_000
+"""How much warm-up history a chart begins with."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    host: str
+    page: int
+    hook: int
+
+
+def serve(directory: Path, *, port: int | None, hook_port: int | None, data: Sequence[str], speed: float | None,
+          is_bad_allowed: bool) -> None:
+    """Run until SIGTERM, SIGINT or a failure. Raises InterlockError for whatever keeps it from starting or ends it."""
+    loaded = load(_state(directory))
+    web = loaded.config.web
+    ports = Ports(web.host, port or web.port, hook_port or web.hook_port)
+    _check(loaded.config, ports)
+    clock: Clock
+    market: Recordings | SimulatedMarketplace
+    if data:
+        recordings = open_recordings(data, loaded.config, is_bad_allowed=is_bad_allowed)
+        for note in notes_of(recordings, loaded.config):
+            _say(note)
+        clock, market = PlaybackClock(speed), recordings
+    else:
+        clock = WallClock()
+        table, feed = loaded.config.table(), loaded.config.feeds.simulated
+        market = SimulatedMarketplace(feed.seed, [table[symbol] for symbol in feed.instruments], start=clock.now())
+    with state_place(directory, f"interlock run (pid {os.getpid()})") as place:
+        if sys.platform != "win32":
+            import uvloop
+
+            uvloop.run(Service(directory, loaded, clock, market, ports, place).run())
+        else:
+            asyncio.run(Service(directory, loaded, clock, market, ports, place).run())
+
+
+class Service:
+    """One running desk: its driver, its two ports, its socket, its lease."""
+
+    def __init__(self, directory: Path, loaded: Loaded, clock: Clock, market: Recordings | SimulatedMarketplace, ports: Ports,
+                 place: Any) -> None:
+        self._directory = directory
+        self._loaded = loaded
+        self._clock = clock
+        self._market = market
+        self._ports = ports
+        self._place = place
+        self._is_ready = False
+        self._board = Board(clock.now)
+        self._feed = BoardFeed(self._board, loaded.config)
+        self._mirrors = Mirrors(directory)
+        self._built: Built | None = None
+
+    async def run(self) -> None:
+        built = build_desk(self._loaded, self._place, self._clock, self._market, watchers=(self._feed, self._mirrors),
+                           ends_with_market=False)
+        self._built = built
+        for note in (*built.notes, *self._mirrors.catch_up(self._place.store)):
+            _say(note)
+        why = "it was asked to stop"
+        try:
+            await self._serve(built)
+        except* InterlockError as group:
+            error = next(_leaves(group))
+            why = f"{type(error).__name__}: {error}"
+            raise error from None
+        finally:
+            built.close(why)
+
+    async def _serve(self, built: Built) -> None:
+        token = page_token(self._directory)
+        hook = Hook(self._secret_book(), AlertDoor(built.desk.inbox).submit, self._clock.now,
+                    body_bytes_max=self._loaded.config.web.body_bytes_max, proxies=self._loaded.config.web.declared_proxies)
+        page = create_app(board=self._board, door=CommandDoor(built.desk.inbox), token=token, hook=hook, health=self._health)
+        servers = [_server(Perimeter(page, proxies=self._loaded.config.web.declared_proxies), self._ports.host, self._ports.page),
+                   _server(hook, self._ports.host, self._ports.hook)]
+        control = ControlServer(self._directory, self._handlers(built))
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(server.serve()) for server in servers]
+            await self._warm(built)
+            await control.start()
+            machinery = [tasks.create_task(self._refresh()), tasks.create_task(_renew(self._place.lease, built))]
+            driving = tasks.create_task(built.driver.run())
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, built.driver.stop)
+            self._is_ready = True
+            _say(f"Interlock {__version__}: {self._loaded.config.desk.mode}, {self._market.name}")
+            print(f"http://{self._ports.host}:{self._ports.page}/?token={token}", flush=True)
+            _say(f"alert hook on port {self._ports.hook}; stop with Ctrl+C")
+            try:
+                await driving
+            finally:
+                await control.stop()
+                for task in machinery:
+                    task.cancel()
+                for server in servers:
+                    server.should_exit = True
+                await asyncio.gather(*running, return_exceptions=True)
+
+    async def _warm(self, built: Built) -> None:
+        """Fast-forward the simulated market with entries off, in a thread: the page and /health answer meanwhile."""
+        market = self._market
+        if isinstance(market, SimulatedMarketplace):
+            market.start = self._clock.now()
+            history = list(await asyncio.to_thread(lambda: list(market.history(HISTORY))))
+            await asyncio.to_thread(built.engine.warm, history)
+            if not built.engine.is_warm():
+                raise InputError("the simulated market's history does not warm every feature and regime")
+        self._feed.attach(built.engine, built.intake, is_simulated=self._market.is_simulated, state_id=built.state_id,
+                          clock=self._clock.kind, version=__version__)
+        if isinstance(market, SimulatedMarketplace):
+            for bar in history:
+                if bar.ts_known > market.start - CHART_HISTORY:
+                    self._feed.bar(bar)
+
+    def _health(self) -> dict[str, Any] | None:
+        built = self._built
+        if built is None or not self._is_ready:
+            return None
+        kills = built.engine.latches.kills
+        return {"mode": self._loaded.config.desk.mode, "clock": self._clock.kind, "simulated": self._market.is_simulated,
+                "killed": bool(kills), "feed": "ended" if built.driver.has_ended else "running",
+                "progress": round(built.driver.source.share(), 4), "entries": built.desk.journal.head[0]}
+
+    async def _refresh(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._feed.refresh()
+            for note in self._mirrors.flush():
+                _say(note)
+
+    def _handlers(self, built: Built) -> Mapping[str, Handler]:
+        door = CommandDoor(built.desk.inbox)
+        engine = built.engine
+
+        async def status(_: Mapping[str, Any]) -> dict[str, Any]:
+            truths = {account: truth_of(engine, account) for account in engine.setup.accounts}
+            lanes, accounts = status_rows(self._loaded.config, engine, built.intake.fires_left(), truths=truths)
+            kills = engine.latches.kills
+            return {"running": True, "mode": self._loaded.config.desk.mode, "clock": self._clock.kind, "state_id": built.state_id,
+                    "killed": bool(kills), "killed_by": spell_kills(kills), "lanes": lanes, "accounts": accounts,
+                    "feed": "ended" if built.driver.has_ended else "running", "pid": os.getpid(), "port": self._ports.page}
+
+        async def market(request: Mapping[str, Any]) -> dict[str, Any]:
+            symbol = str(request.get("instrument"))
+            instrument = engine.setup.instruments.get(symbol)
+            if instrument is None:
+                raise InputError(f"{symbol} has no definition")
+            mark, row = engine.views.mark(symbol, self._clock.now()), engine.rows.get(symbol)
+            atr = None if row is None or not row.is_ready(("atr",), is_synth_ok=True) else str(row["atr"])
+            return {"now": self._clock.now(), "mid": None if mark is None else plain(mark.mid), "atr": atr,
+                    "tick": plain(instrument.tick)}
+
+        async def command(request: Mapping[str, Any]) -> dict[str, Any]:
+            try:
+                given = msgspec.convert(request.get("command"), Command)
+            except msgspec.ValidationError as error:
+                raise InputError(f"no command: {error}") from error
+            return await door.submit(given, who=str(request.get("who", "")), origin="cli")
+
+        return {"status": status, "market": market, "command": command}
+
+    def _secret_book(self) -> SecretBook:
+        found = secrets.load(self._directory)
+        lanes = {}
+        for name, lane in self._loaded.config.lanes.items():
+            if lane.alerts:
+                lanes[LaneName(name)] = (secrets.require(found, lane.hook_token, f"lanes.{name}.hook_token").reveal(),
+                                         secrets.require(found, lane.hook_secret, f"lanes.{name}.hook_secret").reveal())
+        return SecretBook(local_key(self._directory), lanes)
+
+
+def page_token(directory: Path) -> str:
+    """The token of the page, made at the first start and kept 0600 in the state directory."""
+    path = directory / PAGE_TOKEN
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(randomness.token_urlsafe(24))
+    except FileExistsError:
+        return path.read_text().strip()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+    return path.read_text().strip()
+
+
+async def _renew(lease: Lease | None, built: Built) -> None:
+    """Keep the lease. One that was slept through is not taken again in passing: the desk ends, and a start reconciles."""
+    while lease is not None:
+        await asyncio.sleep(RENEW_EVERY / 1e9)
+        lease.renew()
+        if built.desk.halted_by is not None:
+            return
+
+
+def _server(app: Callable[..., Awaitable[None]], host: str, port: int) -> uvicorn.Server:
+    server = uvicorn.Server(uvicorn.Config(
+        app, host=host, port=port, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False,
+        date_header=False, http="httptools", ws="websockets-sansio", timeout_graceful_shutdown=1, timeout_keep_alive=75))
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    return server
+
+
+def _state(directory: Path) -> Path:
+    if not (directory / "interlock.toml").exists():
+        raise ConfigError(f"{directory} holds no Interlock state; `interlock init --state {directory}` makes one")
+    return directory
+
+
+def _check(config: Config, ports: Ports) -> None:
+    if config.desk.mode == "live":
+        raise ConfigError("desk.mode is live, but the paper venue is the only broker there is: set it to paper")
+    if ports.host not in ("127.0.0.1", "::1", "localhost"):
+        raise ConfigError(f"web.host is {ports.host!r}: the page binds to loopback alone; a proxy goes before the hook port")
+    if ports.page == ports.hook:
+        raise ConfigError(f"page and hook both ask for port {ports.page}; the hook needs one of its own")
+    for what, number in (("--port", ports.page), ("--hook-port", ports.hook)):
+        if is_taken(ports.host, number):
+            raise StorageError(f"port {number} is in use; choose another with {what}, or stop what listens there")
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Any:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
