@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from interlock.brokers.paper import translate
 from interlock.brokers.paper.adapter import PaperBroker
 from interlock.brokers.paper.book import SqliteBook
 from interlock.brokers.paper.rows import ExecutionRow
@@ -22,7 +23,7 @@ from interlock.brokers.paper.wire import Wire
 from interlock.brokers.safe import SafeBroker
 from interlock.engine.step import Engine
 from interlock.model.command import CommandGiven, Killed
-from interlock.model.record import Attempt, CancelRequested, Started
+from interlock.model.record import Started
 from interlock.model.report import OrderAccepted, OrderCancelled, OrderFilled
 from interlock.model.signal import AlertReceived, Purpose
 from interlock.runtime import wiring
@@ -56,7 +57,8 @@ POINTS = {point.name: point for point in (
     Point("wire.answered", GAP, nth_max=4), Point("wire.protect_answered", GAP, nth_max=2),
     Point("wire.reduce_answered", GAP, "close", 2),
     Point("accepted.unread", AFTER, nth_max=4), Point("accepted.turned", AFTER, nth_max=4),
-    Point("venue.filling", AFTER, nth_max=4), Point("fill.unread", AFTER, nth_max=4), Point("fill.turned", AFTER, nth_max=4),
+    Point("venue.filling", AFTER, nth_max=4), Point("venue.before_fill_commit", AFTER, nth_max=4),
+    Point("venue.after_fill_commit", AFTER, nth_max=4), Point("fill.unread", AFTER, nth_max=4), Point("fill.turned", AFTER, nth_max=4),
     Point("exit_fill.unread", AFTER, "close", 2),
     Point("cancel.before", GAP, "close", 3), Point("cancel.written", GAP, "close", 3),
     Point("cancelled.unread", AFTER, "close", 3),
@@ -76,7 +78,8 @@ class Victim:
     def __init__(self, point: str, nth: int, log: Path) -> None:
         self.point, self.left = point, nth
         self.is_armed = bool(point) and POINTS[point].when == START
-        self.is_enter_batch = False
+        self.is_placing = False        # an order message is with the venue
+        self.entries: set[str] = set() # client ids of the entries written by this process
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._lock = threading.Lock()
 
@@ -104,8 +107,9 @@ def die() -> NoReturn:
 
 def wrap(owner: Any, name: str, *, before: Callable[..., None] | None = None, after: Callable[..., None] | None = None) -> None:
     """`before` and `after` see the arguments of each call; `after` only when it has returned."""
-    inner = getattr(owner, name)
-    inner = inner.__func__ if isinstance(owner.__dict__.get(name) if isinstance(owner, type) else None, classmethod) else inner
+    inner, is_classmethod = getattr(owner, name), isinstance(vars(owner)[name], classmethod)
+    if is_classmethod:
+        inner = inner.__func__
 
     def outer(*given: Any, **named: Any) -> Any:
         if before is not None:
@@ -115,7 +119,7 @@ def wrap(owner: Any, name: str, *, before: Callable[..., None] | None = None, af
             after(*given, **named)
         return answer
 
-    setattr(owner, name, classmethod(outer) if isinstance(vars(owner).get(name), classmethod) else outer)
+    setattr(owner, name, classmethod(outer) if is_classmethod else outer)
 
 
 def wrap_async(owner: type, name: str, *, before: Callable[..., None] | None = None,
@@ -131,17 +135,6 @@ def wrap_async(owner: type, name: str, *, before: Callable[..., None] | None = N
         return answer
 
     setattr(owner, name, outer)
-
-
-def _is_legs(purposes: tuple[Purpose, ...], body: bytes) -> bool:
-    """Whether the order in these bytes is for one of these purposes."""
-    from interlock.brokers.paper import translate
-
-    _, _, legs, _ = translate.read_back(body)
-    return legs[0][2] in {purpose.value for purpose in purposes}
-
-
-EXITS = (Purpose.REDUCE, Purpose.FLATTEN, Purpose.TARGET)
 
 
 def plant(victim: Victim) -> None:
@@ -168,16 +161,17 @@ def plant(victim: Victim) -> None:
     def carrying(_wire: Any, kind: str, body: bytes, _faults: Any) -> None:
         if kind in ("place", "modify"):
             at("wire.before")
-            victim.note(f"wire {kind} {_id_of(body)}")
+            account, _, legs, _ = translate.read_back(body)
+            victim.note(f"wire {account} {' '.join(leg[0] for leg in legs)}")
+            victim.is_placing = True
+            if legs[0][2] == Purpose.ENTER.value:
+                victim.entries.add(legs[0][0])
 
     def carried(_wire: Any, kind: str, body: bytes, _faults: Any) -> None:
         if kind in ("place", "modify"):
-            if _is_legs((Purpose.ENTER,), body):
-                at("wire.answered")
-            elif _is_legs((Purpose.PROTECT,), body):
-                at("wire.protect_answered")
-            else:
-                at("wire.reduce_answered")
+            victim.is_placing = False
+            purpose = translate.read_back(body)[2][0][2]
+            at({"enter": "wire.answered", "protect": "wire.protect_answered"}.get(purpose, "wire.reduce_answered"))
 
     wrap(Wire, "_carry", before=carrying, after=carried)
 
@@ -185,20 +179,26 @@ def plant(victim: Victim) -> None:
         if isinstance(row, ExecutionRow):
             at("venue.filling")
 
+    was_open = [False]
+
+    def keeping(book: SqliteBook) -> None:
+        was_open[0] = book._is_open
+        if was_open[0]:
+            at("venue.before_commit" if victim.is_placing else "venue.before_fill_commit")
+
+    def kept(_book: SqliteBook) -> None:
+        if was_open[0]:
+            at("venue.after_commit" if victim.is_placing else "venue.after_fill_commit")
+
     wrap(SqliteBook, "save", after=booked)
-    wrap(SqliteBook, "commit", before=lambda book: at("venue.before_commit") if book._is_open else None)
-    was_open: list[bool] = []
-    wrap(SqliteBook, "commit", before=lambda book: was_open.append(book._is_open),
-         after=lambda *_: at("venue.after_commit") if was_open.pop() else None)
+    wrap(SqliteBook, "commit", before=keeping, after=kept)
 
     def arriving(_inbox: Any, message: Any) -> None:
         match message:
             case OrderAccepted():
                 at("accepted.unread")
             case OrderFilled():
-                at("fill.unread")
-                if not victim.is_enter_batch:
-                    at("exit_fill.unread")
+                at("fill.unread" if message.client_order_id in victim.entries else "exit_fill.unread")
             case OrderCancelled():
                 at("cancelled.unread")
 
@@ -222,10 +222,6 @@ def _plant_turn(victim: Victim) -> None:
                 at("kill.decided")
             case Started():
                 at("start.numbered")
-            case Attempt():
-                victim.is_enter_batch = payload.order.purpose is Purpose.ENTER
-            case CancelRequested():
-                victim.is_enter_batch = False
             case _:
                 pass
 
@@ -280,13 +276,6 @@ def _plant_store(victim: Victim) -> None:
     wrap(Lease, "take", after=lambda *_: at("start.leased"))
     wrap(wiring, "open_journal", after=lambda *_, **__: at("start.opened"))
     wrap(wiring, "_restore", after=lambda *_: at("start.folded"))
-
-
-def _id_of(body: bytes) -> str:
-    from interlock.brokers.paper import translate
-
-    account, _, legs, _ = translate.read_back(body)
-    return f"{account} {legs[0][0]}"
 
 
 def main() -> None:

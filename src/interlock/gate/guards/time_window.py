@@ -35,7 +35,7 @@ class TimeWindow:
             return missing("session", f"the session of {view.instrument.symbol} is not known")
         if session.is_open is not True or not session.ts_open <= now < session.ts_close:
             return Refuse("session_closed", f"{view.instrument.symbol} is not in session")
-        left = min(session.ts_flat, session.ts_close) - now
+        left = session.ts_flat - now
         if not left >= self.before_flat_min:
             return Refuse("near_flat", f"{left} ns before it must be flat, {self.before_flat_min} needed",
                           {"left": str(left), "left_min": str(self.before_flat_min)})
