@@ -67,7 +67,7 @@ all_notional = "1000000000"
 
 [instruments.WALK]
 exchange = "BENCH"
-kind = "future"
+kind = "share"
 increment = "0.01"
 tick = "0.01"
 multiplier = "2"
@@ -95,7 +95,7 @@ def plain(params: Params = Params(), accounts: int = 2) -> str:
 
 def open_gate(params: Params, accounts: int = 2) -> str:
     """The job on WALK, one contract at a time, with limits that never bind."""
-    safe = 'safe = { contracts_per_symbol = "1", notional_per_order = "1000000", daily_loss = "1000000000", orders_per_minute = 100000 }'
+    safe = 'safe = { shares_per_symbol = "1", notional_per_order = "1000000", daily_loss = "1000000000", orders_per_minute = 100000 }'
     return (_head(accounts, "100000000", 0, safe)
             + _STRATEGY.format(symbol=SYMBOL, fast=params.fast, slow=params.slow, stop=params.stop, target=params.target) + _WIDE)
 

@@ -145,6 +145,7 @@ class Views:
             consecutive_losses=ledger.consecutive_losses(account), margin_used=None,
             position=ledger.quantity(account, instrument.symbol),
             broker_position=self._their_position(account, instrument.symbol),
+            pair_may_rest=self._setup.accounts[account].profile.pair_may_rest,
             orders_last_minute=self._recent(account, now))
 
     def mids(self) -> dict[str, Decimal]:
@@ -164,7 +165,7 @@ class Views:
             price = position.average_price if mid is None else instrument.increment * mid[1] / 2
             held.append(HeldView(account=position.account, instrument=position.instrument, quantity=position.quantity,
                                  notional=abs(position.quantity) * price * instrument.multiplier, risk=position.risk,
-                                 source=position.source, group=instrument.group))
+                                 source=position.source, group=instrument.group, parent=instrument.parent))
         return tuple(held)
 
     def _pending(self) -> tuple[PendingView, ...]:
@@ -179,14 +180,15 @@ class Views:
             pending.append(PendingView(
                 account=plan.account, instrument=plan.instrument, side=plan.side, remaining=remaining,
                 notional=remaining * (price or ZERO) * instrument.multiplier, risk=plan.pending_risk, source=plan.source,
-                group=instrument.group, is_in_doubt=order is not None and isinstance(order.state, InDoubt)))
+                group=instrument.group, parent=instrument.parent,
+                is_in_doubt=order is not None and isinstance(order.state, InDoubt)))
         return tuple(pending)
 
     def _exits(self, account: AccountName, symbol: str) -> tuple[ExitView, ...]:
         orders = self._execution.orders
         return tuple(
             ExitView(client_order_id=order.leg.client_order_id, side=order.leg.side, remaining=order.remaining,
-                     group=orders.group(order) if orders.is_child(order) else "", is_reduce_only=False)
+                     group=orders.group(order), purpose=order.leg.purpose)
             for order in orders.open_orders(account) if order.instrument == symbol and order.leg.purpose is not Purpose.ENTER)
 
     def _their_position(self, account: AccountName, symbol: str) -> Decimal | None:

@@ -16,6 +16,7 @@ ExecutionId = NewType("ExecutionId", str)
 
 ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 LENGTH: Final = 18
+_PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 
 def encode(digest: bytes) -> str:
@@ -25,11 +26,12 @@ def encode(digest: bytes) -> str:
     '000000000000000000'
     """
     number = int.from_bytes(digest[:12], "big")
-    characters = []
-    for _ in range(LENGTH):
-        number, rest = divmod(number, 36)
-        characters.append(ALPHABET[rest])
-    return "".join(reversed(characters))
+    pairs = []
+    for _ in range(LENGTH // 2):
+        number, rest = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[rest])
+    pairs.reverse()
+    return "".join(pairs)
 
 
 def identify(*parts: str | int) -> str:

@@ -19,7 +19,7 @@ from interlock.config import secrets
 from interlock.config.load import Loaded, load
 from interlock.config.schema import Config
 from interlock.errors import ConfigError, InputError, InterlockError, StorageError
-from interlock.intake.hook import Hook
+from interlock.intake.hook import TRADINGVIEW, Hook
 from interlock.intake.perimeter import Perimeter
 from interlock.intake.secret_book import SecretBook
 from interlock.model.command import Command
@@ -97,11 +97,7 @@ class Service:
         self._built: Built | None = None
 
     async def run(self) -> None:
-        built = build_desk(self._loaded, self._place, self._clock, self._market, watchers=(self._feed, self._mirrors),
-                           ends_with_market=False)
-        self._built = built
-        for note in (*built.notes, *self._mirrors.catch_up(self._place.store)):
-            _say(note)
+        built = self.build()
         why = "it was asked to stop"
         try:
             await self._serve(built)
@@ -112,17 +108,31 @@ class Service:
         finally:
             built.close(why)
 
+    def build(self) -> Built:
+        """The desk at its journal's end, told to page and mirrors; not yet driven."""
+        built = self._built = build_desk(self._loaded, self._place, self._clock, self._market,
+                                         watchers=(self._feed, self._mirrors), ends_with_market=False)
+        for note in (*built.notes, *self._mirrors.catch_up(self._place.store)):
+            _say(note)
+        return built
+
+    def apps(self, built: Built, token: str) -> tuple[Perimeter, Hook]:
+        """What the two ports serve: the page with the hook behind its perimeter, and the hook alone."""
+        web = self._loaded.config.web
+        hook = Hook(self._secret_book(), AlertDoor(built.desk.inbox).submit, self._clock.now,
+                    body_bytes_max=web.body_bytes_max, proxies=web.declared_proxies,
+                    sources=TRADINGVIEW if web.declared_proxies else ())
+        page = create_app(board=self._board, door=CommandDoor(built.desk.inbox), token=token, hook=hook, health=self._health)
+        return Perimeter(page), hook
+
     async def _serve(self, built: Built) -> None:
         token = page_token(self._directory)
-        hook = Hook(self._secret_book(), AlertDoor(built.desk.inbox).submit, self._clock.now,
-                    body_bytes_max=self._loaded.config.web.body_bytes_max, proxies=self._loaded.config.web.declared_proxies)
-        page = create_app(board=self._board, door=CommandDoor(built.desk.inbox), token=token, hook=hook, health=self._health)
-        servers = [_server(Perimeter(page, proxies=self._loaded.config.web.declared_proxies), self._ports.host, self._ports.page),
-                   _server(hook, self._ports.host, self._ports.hook)]
+        page, hook = self.apps(built, token)
+        servers = [_server(page, self._ports.host, self._ports.page), _server(hook, self._ports.host, self._ports.hook)]
         control = ControlServer(self._directory, self._handlers(built))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(server.serve()) for server in servers]
-            await self._warm(built)
+            await self.warm(built)
             await control.start()
             machinery = [tasks.create_task(self._refresh()), tasks.create_task(_renew(self._place.lease, built))]
             driving = tasks.create_task(built.driver.run())
@@ -142,7 +152,7 @@ class Service:
                     server.should_exit = True
                 await asyncio.gather(*running, return_exceptions=True)
 
-    async def _warm(self, built: Built) -> None:
+    async def warm(self, built: Built) -> None:
         """Fast-forward the simulated market with entries off, in a thread: the page and /health answer meanwhile."""
         market = self._market
         if isinstance(market, SimulatedMarketplace):
