@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from interlock.cli.answer import Json, errors_said, print_json, story, table
+from interlock.cli.progress import Progress
 
 HELP = """Play recordings through the same engine, gate and paper venue that `run` uses, and say what came of it.
 
@@ -28,7 +29,7 @@ def command(
         from interlock.runtime.replay import replay
 
         answer = replay(data, config=config, journal=journal, simulated=simulated, is_bad_allowed=allow_bad,
-                        on_progress=None if as_json else _Progress())
+                        on_progress=None if as_json else Progress("replay"))
     if as_json:
         print_json(answer)
         return
@@ -44,19 +45,3 @@ def command(
         table("Rows left out", ("reason", "rows"), [[name, str(count)] for name, count in answer["dropped"].items()], empty="")
     print(f"digest {answer['digest']}")
 
-
-class _Progress:
-    """A progress bar on stderr."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._progress = Progress(console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task("replay", total=1.0)
-        self._progress.start()
-
-    def __call__(self, share: float) -> None:
-        self._progress.update(self._task, completed=share)
-        if share >= 1.0:
-            self._progress.stop()

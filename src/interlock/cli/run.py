@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from interlock.cli.answer import MISUSE, errors_said, leave, story
+from interlock.cli.progress import Progress
 
 HELP = """Run the desk: market, strategies, alert hook, gate, paper venue, journal and page.
 
@@ -35,4 +36,5 @@ def command(
     with errors_said():
         from interlock.web.serve import serve
 
-        serve(state, port=port, hook_port=hook_port, data=data, speed=factor, is_bad_allowed=allow_bad)
+        serve(state, port=port, hook_port=hook_port, data=data, speed=factor, is_bad_allowed=allow_bad,
+              on_progress=Progress("played") if data else None)

@@ -106,7 +106,7 @@ def _share(symbol: str) -> Instrument:
 
 def _crypto(symbol: str, lot: str) -> Instrument:
     return Instrument(symbol=symbol, exchange="PAPER", kind=Kind.CRYPTO, increment=Decimal("0.01"), tick=Decimal("0.01"),
-                      multiplier=Decimal(1), lot=Decimal(lot), calendar="crypto", parent=symbol[:3], quote_size=10_000,
+                      multiplier=Decimal(1), lot=Decimal(lot), calendar="crypto", parent=symbol[:3], quote_size=100_000,
                       group="crypto", currency="USD", is_spot=True)
 
 

@@ -1,5 +1,7 @@
 """Tells the board what has become durable, and what the market did. It only reads; the board holds nothing of ours."""
 
+from collections.abc import Callable
+
 from interlock.config.schema import Config
 from interlock.engine.step import Engine
 from interlock.intake.stage import Intake
@@ -32,6 +34,7 @@ class BoardFeed:
         self._held: dict[tuple[str, str], str] = {}
         self._said: dict[tuple[str, str, str], str] = {}
         self._feed: FeedOpened | None = None
+        self.progress: Callable[[], float] | None = None   # through a recording; None: no end
         self.rows = 0
 
     def attach(self, engine: Engine, intake: Intake, *, is_simulated: bool, state_id: str, clock: str, version: str) -> None:
@@ -64,14 +67,14 @@ class BoardFeed:
             line = engine.latches.lines[account]
             self.board.account(
                 row["name"], mode=row["mode"], truth=line.environment or Truth.UNKNOWN.value,
-                ts_proof=engine.views.proof(account, engine.now) if line.environment else None, evidence=truths[account][1],
+                ts_proof=engine.views.proof(account, engine.now) if line.environment else None,
+                evidence=evidence_of(engine, account),
                 enabled=row["enabled"], frozen_by=engine.latches.frozen_by(account), account_id=row["account_id"],
                 equity=_text(equity), cash=_text(cash), day_pnl=_text(day_pnl), currency=engine.setup.accounts[account].currency)
         self._value()
         if self._feed is not None:
-            ended = engine.feed_ended
-            self.board.feed(self._feed.source, self._feed.provenance, "ended" if ended else "running", None, self.rows,
-                            self._feed.dropped)
+            self.board.feed(self._feed.source, self._feed.provenance, "ended" if engine.feed_ended else "running",
+                            None if self.progress is None else self.progress(), self.rows, self._feed.dropped)
 
     def on_market(self, message: Quote | Trade | MarketState | Proof) -> None:
         engine = self._engine
@@ -199,6 +202,14 @@ def truth_of(engine: Engine, account: AccountName) -> tuple[str, str]:
     if not line.is_up or proof is None:
         return label.value, "the line to the broker is down"
     return label.value, f"{line.account_id}, last proof {max(0, engine.now - proof) / 1e9:.0f} s ago"
+
+
+def evidence_of(engine: Engine, account: AccountName) -> str:
+    """What stands behind an account's label, without its age: the board adds that when it is read."""
+    line = engine.latches.lines[account]
+    if line.environment is None:
+        return "the broker has not answered yet"
+    return "the venue answers on its own stream" if line.is_up else "the line to the broker is down"
 
 
 def verdict_row(seq: int, ts: Nanos, verdict: Verdict) -> dict[str, object]:

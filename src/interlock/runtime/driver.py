@@ -129,6 +129,8 @@ class Driver:
             if data is None and not self._has_ended:
                 self._has_ended = True
                 desk.turn(FeedEnded(self.source.name, self.source.rows))
+                if self.on_progress is not None:
+                    self.on_progress(1.0)
                 continue
             if data is not None and isinstance(clock, PlaybackClock):
                 clock.start(data)

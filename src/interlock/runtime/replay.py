@@ -87,6 +87,10 @@ def notes_of(market: Recordings, config: Config) -> list[str]:
                      + (f"; left out: {left_out}" if left_out else ""))
         notes.extend(f"  row {bad.row}: {bad.reason}" for bad in recording.listed)
     fed = {symbol for symbol, _ in market.fed}
+    for symbol, micro in ((symbol, config.table()[symbol].micro) for symbol, _ in market.fed):
+        if micro is not None and micro not in fed:
+            notes.append(f"{symbol}: where one contract risks more than the cap, sizing falls back to {micro}, which is not "
+                         f"recorded; give --data {micro}=FILE too (the same file will do: price and tick are the same)")
     for lane in config.lanes.values():
         for name, strategy in lane.strategies.items():
             if strategy.on_recordings == "every_instrument" and not fed <= set(strategy.instruments):

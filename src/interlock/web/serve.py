@@ -53,7 +53,7 @@ class Ports:
 
 
 def serve(directory: Path, *, port: int | None, hook_port: int | None, data: Sequence[str], speed: float | None,
-          is_bad_allowed: bool) -> None:
+          is_bad_allowed: bool, on_progress: Callable[[float], None] | None = None) -> None:
     """Run until SIGTERM, SIGINT or a failure. Raises InterlockError for whatever keeps it from starting or ends it."""
     loaded = load(_state(directory))
     web = loaded.config.web
@@ -74,23 +74,25 @@ def serve(directory: Path, *, port: int | None, hook_port: int | None, data: Seq
         if sys.platform != "win32":
             import uvloop
 
-            uvloop.run(Service(directory, loaded, clock, market, ports, place).run())
+            uvloop.run(Service(directory, loaded, clock, market, ports, place, on_progress).run())
         else:
-            asyncio.run(Service(directory, loaded, clock, market, ports, place).run())
+            asyncio.run(Service(directory, loaded, clock, market, ports, place, on_progress).run())
 
 
 class Service:
     """One running desk: its driver, its two ports, its socket, its lease."""
 
     def __init__(self, directory: Path, loaded: Loaded, clock: Clock, market: Recordings | SimulatedMarketplace, ports: Ports,
-                 place: Any) -> None:
+                 place: Any, on_progress: Callable[[float], None] | None = None) -> None:
         self._directory = directory
         self._loaded = loaded
         self._clock = clock
         self._market = market
         self._ports = ports
         self._place = place
+        self._on_progress = on_progress
         self._is_ready = False
+        self._is_open = False
         self._board = Board(clock.now)
         self._feed = BoardFeed(self._board, loaded.config)
         self._mirrors = Mirrors(directory)
@@ -135,6 +137,9 @@ class Service:
             await self.warm(built)
             await control.start()
             machinery = [tasks.create_task(self._refresh()), tasks.create_task(_renew(self._place.lease, built))]
+            built.driver.on_progress = self._on_progress
+            if not self._market.is_simulated:
+                self._feed.progress = built.driver.source.share
             driving = tasks.create_task(built.driver.run())
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, built.driver.stop)
@@ -159,6 +164,7 @@ class Service:
             market.start = self._clock.now()
             history = list(await asyncio.to_thread(lambda: list(market.history(HISTORY))))
             await asyncio.to_thread(built.engine.warm, history)
+            built.driver.source = market.source(0)     # from where the history ends: no minute twice, none left out
             if not built.engine.is_warm():
                 raise InputError("the simulated market's history does not warm every feature and regime")
         self._feed.attach(built.engine, built.intake, is_simulated=self._market.is_simulated, state_id=built.state_id,
@@ -170,12 +176,21 @@ class Service:
 
     def _health(self) -> dict[str, Any] | None:
         built = self._built
-        if built is None or not self._is_ready:
+        if built is None or not self._is_ready or not self._has_read(built):
             return None
         kills = built.engine.latches.kills
-        return {"mode": self._loaded.config.desk.mode, "clock": self._clock.kind, "simulated": self._market.is_simulated,
+        return {"status": "ready", "mode": self._loaded.config.desk.mode, "clock": self._clock.kind,
+                "simulated": self._market.is_simulated,
                 "killed": bool(kills), "feed": "ended" if built.driver.has_ended else "running",
                 "progress": round(built.driver.source.share(), 4), "entries": built.desk.journal.head[0]}
+
+    def _has_read(self, built: Built) -> bool:
+        """Once every account was read and the market has spoken: before, the gate would refuse every entry. It stays so."""
+        if not self._is_open:
+            latches = built.engine.latches
+            self._is_open = built.driver.source.rows > 0 and not any(
+                latches.is_frozen_for(account, "start_gate") for account in latches.lines)
+        return self._is_open
 
     async def _refresh(self) -> None:
         while True:
