@@ -23,7 +23,7 @@ from interlock.config import build
 from interlock.config.load import from_canonical
 from interlock.config.schema import Config
 from interlock.engine.codes import CODES as ENGINE_CODES
-from interlock.engine.step import Engine
+from interlock.engine.step import Begun, Engine, unpack
 from interlock.errors import ConfigError, InputError, JournalDamaged, StorageError
 from interlock.execution.codes import EXECUTION
 from interlock.execution.exposure import position_key
@@ -33,7 +33,7 @@ from interlock.intake.stage import Intake
 from interlock.model.account import ClosedTrade, Position, Truth
 from interlock.model.codes import INTAKE, Code
 from interlock.model.codes import catalogue as compose_catalogue
-from interlock.model.entry import Entry
+from interlock.model.entry import Entry, Raw
 from interlock.model.ids import AccountName
 from interlock.model.money import plain
 from interlock.model.order import PROFILES, Closed, OrderRecord
@@ -119,17 +119,29 @@ class Records:
         return entry.payload
 
     def config(self, digest: str | None = None) -> Config:
-        """The configuration with that digest, or the last one. Raises ConfigError when the journal has none."""
-        if digest is not None and digest in self._configs:
+        """The configuration with that digest, or the one in force. Raises ConfigError when the journal has none."""
+        if digest is None:
+            begun, first = Begun(), 1
+            snapshot = self._store.latest_snapshot()
+            if snapshot is not None:
+                begun, first = unpack(snapshot.body).begun, snapshot.seq + 1
+            for raw in self._config_entries(first):
+                begun.apply(raw.decode().payload)
+            if begun.config is None:
+                raise ConfigError("the journal holds no configuration")
+            return from_canonical(begun.config.text)
+        if digest not in self._configs:
+            for raw in self._config_entries(1):
+                payload = raw.decode().payload
+                if isinstance(payload, ConfigRead):
+                    self._configs[payload.digest] = from_canonical(payload.text)
+        try:
             return self._configs[digest]
-        for entry in self.entries():
-            if isinstance(entry.payload, ConfigRead):
-                self._configs[entry.payload.digest] = last = from_canonical(entry.payload.text)
-                if digest == entry.payload.digest:
-                    return last
-        if digest is None and self._configs:
-            return last
-        raise ConfigError("the journal holds no such configuration")
+        except KeyError:
+            raise ConfigError(f"the journal holds no configuration {digest[:12]}") from None
+
+    def _config_entries(self, first: int) -> Iterator[Raw]:
+        return (raw for raw in self._store.raw(first) if b"config_read" in raw.payload[:24])
 
     # -- what they add up to
 

@@ -164,6 +164,8 @@ class Rig:
             self._feed_random(draw)
         elif point.when != START:
             self._feed(point.needs, draw)
+        elif point.when == START:
+            desk.dies_within(3.0)          # looking up and reading go on after it is ready
         is_passed = desk.has_died()
         if not is_passed:
             desk.kill()
@@ -176,9 +178,9 @@ class Rig:
         """Alerts until the victim dies: entries, then what its point needs."""
         desk = self.desk
         for _ in range(3):
-            if not desk.alert("demo", draw.choice(("buy", "sell"))) or desk.dies_within(0.05):
+            if not desk.alert("demo", self._side("MES", draw)) or desk.dies_within(0.05):
                 return
-            if draw.random() < 0.5 and (not desk.alert("second", draw.choice(("buy", "sell"))) or desk.dies_within(0.05)):
+            if draw.random() < 0.5 and (not desk.alert("second", self._side("MNQ", draw)) or desk.dies_within(0.05)):
                 return
             if needs == "kill":
                 desk.give_kill()
@@ -187,12 +189,19 @@ class Rig:
             if not desk.alert("demo", "close") or desk.dies_within(0.9):
                 return
 
+    def _side(self, symbol: str, draw: random.Random) -> str:
+        """The side of what is held: an entry against it would be abandoned before it came to a verdict."""
+        held = self.evidence.held(symbol)
+        return draw.choice(("buy", "sell")) if not held else "buy" if held > 0 else "sell"
+
     def _feed_random(self, draw: random.Random) -> None:
         desk = self.desk
         for _ in range(draw.randint(0, 2)):
-            desk.alert(draw.choice(("demo", "second")), draw.choice(("buy", "sell", "close")))
+            strategy, symbol = draw.choice((("demo", "MES"), ("second", "MNQ")))
+            desk.alert(strategy, draw.choice((self._side(symbol, draw), "close")))
             time.sleep(draw.uniform(0.0, 0.9))
-        desk.alert("demo", draw.choice(("buy", "buy", "sell", "close")), wait=False)
+        side = self._side("MES", draw)
+        desk.alert("demo", draw.choice((side, side, side, "close")), wait=False)
         time.sleep(draw.choice((draw.uniform(0.0, 0.02), draw.uniform(0.0, 0.25), draw.uniform(0.0, 1.0))))
 
 

@@ -25,7 +25,7 @@ ACCOUNTS = ("paper-a", "paper-b")
 CONFIG = """
 [desk]
 mode = "paper"
-snapshot_every = 60
+snapshot_every = 25
 
 [feeds.simulated]
 seed = 7

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from interlock.model.command import Killed, Released
-from interlock.model.record import AccountFrozen, Attempt
+from interlock.model.record import AccountFrozen, AccountThawed, Attempt, IntentAbandoned
 from interlock.model.report import OrderRejected
 from interlock.model.verdict import Cleared, Verdict
 from interlock.records import Records
@@ -28,6 +28,8 @@ class Evidence:
         self._next_seq = 1
         self._judged: set[tuple[str, str]] = set()           # (signal, account) with a verdict
         self._attempted: dict[tuple[str, str], str] = {}     # (account, client order id of a leg) -> signal
+        self._abandoned: set[str] = set()                    # signals that conversion answered for all accounts at once
+        self._frozen: dict[tuple[str, str], str] = {}
         self._cleared = self._cleared_told = 0
         self._orders = self._orders_told = 0
 
@@ -35,13 +37,26 @@ class Evidence:
         """Everything that is wrong now, in words."""
         found = self._read_journal()
         found += [f"LOST: {signal} was accepted and has no verdict for {account}"
-                  for signal in acknowledged for account in ACCOUNTS if (signal, account) not in self._judged]
+                  for signal in acknowledged if signal not in self._abandoned
+                  for account in ACCOUNTS if (signal, account) not in self._judged]
         found += self._resent()
         self._orders = 0
         for book in sorted(self._state.glob("*-book.db")):
             found += self._doubled(book)
             found += self._unprotected(book)
         return found
+
+    def held(self, symbol: str) -> Decimal:
+        """What the venues' books hold of a symbol on the first account that holds any."""
+        for book in sorted(self._state.glob("*-book.db")):
+            for (quantity,) in _rows(book, f"SELECT quantity FROM positions WHERE symbol = '{symbol}'"):
+                if Decimal(quantity):
+                    return Decimal(quantity)
+        return Decimal(0)
+
+    @property
+    def abandoned(self) -> int:
+        return len(self._abandoned)
 
     def take_cleared(self) -> int:
         new, self._cleared_told = self._cleared - self._cleared_told, self._cleared
@@ -68,15 +83,19 @@ class Evidence:
                             self._attempted[key] = order.signal_id
                     case OrderRejected() as report:
                         found.append(f"REJECTED: {report.account} {report.client_order_id}: {report.reason}")
+                    case IntentAbandoned(account=None) as abandoned:
+                        self._abandoned.add(abandoned.signal_id)
                     case AccountFrozen() as frozen:
-                        found.append(f"FROZEN: entry {entry.seq}: {frozen}")
+                        self._frozen[frozen.account, frozen.code] = f"FROZEN: {frozen.account} since entry {entry.seq}: {frozen.why}"
+                    case AccountThawed() as thawed:
+                        self._frozen.pop((thawed.account, thawed.code), None)
                     case Killed():
                         self.is_killed = True
                     case Released():
                         self.is_killed = False
                     case _:
                         pass
-        return found
+        return found + list(self._frozen.values())
 
     def _resent(self) -> list[str]:
         """Order messages that victims wrote: no leg may stand in two of them."""

@@ -49,9 +49,9 @@ class Point:
 
 
 POINTS = {point.name: point for point in (
-    Point("alert.numbered", BEFORE), Point("turn.decided", BEFORE), Point("commit.begun", BEFORE),
-    Point("commit.before_sqlite_commit", BEFORE),
-    Point("commit.done", GAP), Point("place.entered", GAP, nth_max=4), Point("place.protect", GAP, nth_max=2),
+    Point("alert.numbered", BEFORE), Point("turn.decided", BEFORE), Point("commit.begun", BEFORE, nth_max=2),
+    Point("commit.before_sqlite_commit", BEFORE, nth_max=2),
+    Point("commit.done", GAP, nth_max=2), Point("place.entered", GAP, nth_max=4), Point("place.protect", GAP, nth_max=2),
     Point("place.reduce", GAP, "close", 2), Point("safe.checked", GAP, nth_max=4), Point("wire.before", GAP, nth_max=4),
     Point("venue.before_commit", GAP, nth_max=2), Point("venue.after_commit", GAP, nth_max=4),
     Point("wire.answered", GAP, nth_max=4), Point("wire.protect_answered", GAP, nth_max=2),
@@ -62,12 +62,13 @@ POINTS = {point.name: point for point in (
     Point("exit_fill.unread", AFTER, "close", 2),
     Point("cancel.before", GAP, "close", 3), Point("cancel.written", GAP, "close", 3),
     Point("cancelled.unread", AFTER, "close", 3),
-    Point("snapshot.taken", BEFORE), Point("snapshot.stored", BEFORE), Point("snapshot.committed", AFTER),
+    Point("snapshot.taken", BEFORE, nth_max=1), Point("snapshot.stored", BEFORE, nth_max=1),
+    Point("snapshot.committed", AFTER, nth_max=1),
     Point("kill.numbered", BEFORE, "kill", 1), Point("kill.decided", BEFORE, "kill", 1), Point("kill.committed", AFTER, "kill", 1),
     Point("start.leased", START, "start", 1), Point("start.opened", START, "start", 1), Point("start.folded", START, "start", 1),
     Point("start.numbered", START, "start", 1), Point("start.before_commit", START, "start", 2),
-    Point("start.committed", START, "start", 3), Point("start.before_lookup", START, "start", 2),
-    Point("start.looked_up", START, "start", 2), Point("start.before_read", START, "start", 2),
+    Point("start.committed", START, "start", 3), Point("start.before_lookup", START, "start", 1),
+    Point("start.looked_up", START, "start", 1), Point("start.before_read", START, "start", 2),
     Point("start.read", START, "start", 2),
 )}
 
@@ -267,7 +268,7 @@ def _plant_store(victim: Victim) -> None:
             at("commit.done")
         if batch.snapshot is not None:
             at("snapshot.committed")
-        if b"killed" in batch.records:
+        if b"\xa6killed" in batch.records:
             at("kill.committed")
 
     wrap(SqliteStore, "_write", before=writing)

@@ -25,7 +25,7 @@ from interlock.config.write import make_state
 from interlock.model.clearance import Clearance
 from interlock.model.command import Command
 from interlock.model.entry import Payload
-from interlock.model.ids import AccountName, LaneName
+from interlock.model.ids import AccountName
 from interlock.model.instrument import INSTRUMENTS, Instrument
 from interlock.model.market import Bar, MarketState, Provenance, Quote, Trade
 from interlock.model.money import MINUTE, SECOND, Nanos, plain
@@ -213,14 +213,15 @@ class Desk:
             self.settle()
         self.service._feed.refresh()
 
-    def quote(self, symbol: str, price: str | None = None, *, spread_ticks: int = 1, size: int = 200) -> None:
+    def quote(self, symbol: str, price: str | None = None, *, spread_ticks: int = 1, size: int | None = None) -> None:
         """A quote around a price, which stays the price from here on."""
         if price is not None:
             self.prices[symbol] = Decimal(price)
         instrument, now = self.loaded.config.table()[symbol], self.clock.now()
         bid = instrument.increments(self.prices[symbol])
         ask = bid + spread_ticks * instrument.tick_increments
-        self.script.waiting.append((now, Quote(symbol, bid, ask, size, size, now, now, Provenance.SIMULATED)))
+        shown = instrument.quote_size * 4 if size is None else size
+        self.script.waiting.append((now, Quote(symbol, bid, ask, shown, shown, now, now, Provenance.SIMULATED)))
 
     def bar(self, symbol: str) -> None:
         """The minute that ends now: eight ticks around the price."""
@@ -398,7 +399,3 @@ def _complete_secrets(directory: Path, config: Any) -> None:
              if name and name not in known]
     with path.open("a") as file:
         file.write("".join(f'{name} = "{name}-0123456789"\n' for name in names))
-
-
-def lane_of(name: str) -> LaneName:
-    return LaneName(name)

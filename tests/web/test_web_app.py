@@ -327,8 +327,10 @@ def test_no_request_makes_the_room_stumble(path: str, method: str, body: bytes, 
                  "raw_path": path.encode(), "query_string": query, "headers": headers, "root_path": "",
                  "scheme": "http", "server": ("127.0.0.1", 8700), "client": ("127.0.0.1", 5)}
 
+        waiting: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            return waiting.pop() if waiting else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             sent.append(message)

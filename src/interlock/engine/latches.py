@@ -7,7 +7,7 @@ from interlock.model.command import AccountDisabled, AccountEnabled, Killed, Rel
 from interlock.model.entry import Payload
 from interlock.model.ids import AccountName
 from interlock.model.money import Nanos
-from interlock.model.record import AccountFrozen, AccountThawed, Started
+from interlock.model.record import AccountFrozen, AccountThawed, RecordVerified, Started
 from interlock.model.report import AccountRead, LineChanged
 
 
@@ -64,6 +64,11 @@ class Latches:
                 for account, line in self.lines.items():
                     line.is_up, line.ts_proof = False, None
                     self._frozen[account]["start_gate"] = "no whole read of the account since the start"
+                    if payload.unverified:
+                        self._frozen[account]["unverified"] = "the older part of the record is still being checked"
+            case RecordVerified():
+                for reasons in self._frozen.values():
+                    reasons.pop("unverified", None)
             case LineChanged():
                 line = self.lines[payload.account]
                 line.is_up, line.connection, line.ts_proof = payload.is_up, payload.connection, ts if payload.is_up else None

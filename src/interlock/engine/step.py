@@ -45,13 +45,16 @@ from interlock.model.record import (
     AccountFrozen,
     Alarm,
     Attempt,
+    ConfigRead,
     Difference,
     FeedEnded,
     FeedOpened,
+    Header,
     IntentAbandoned,
     ReadRequested,
     RegimeChanged,
     Started,
+    Stopped,
     StrategyDisabled,
     Tick,
 )
@@ -74,9 +77,31 @@ ZERO: Final = Decimal(0)
 _MARKET: Final = frozenset((Quote, Trade, MarketState, Proof))
 
 
+class Begun(Struct):
+    """How the record began and where it stands: its header, the configuration in force, whether the last process stopped."""
+
+    header: Header | None = None
+    config: ConfigRead | None = None
+    is_stopped: bool = True
+
+    def apply(self, payload: object) -> None:
+        match payload:
+            case Header():
+                self.header = payload
+            case ConfigRead():
+                self.config = payload
+            case Started():
+                self.is_stopped = False
+            case Stopped():
+                self.is_stopped = True
+            case _:
+                pass
+
+
 class Kept(Struct, frozen=True, kw_only=True):
     """The snapshot: one part per room."""
 
+    begun: Begun
     now: Nanos
     lease_epoch: int
     wakes: list[Nanos]
@@ -94,6 +119,14 @@ class Kept(Struct, frozen=True, kw_only=True):
     tables: dict[str, bytes]
     detectors: dict[str, bytes]
     intake: bytes
+
+
+def unpack(body: bytes) -> Kept:
+    """A snapshot's parts. Raises JournalDamaged for bytes that are none of this build's."""
+    try:
+        return msgspec.msgpack.decode(body, type=Kept)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise JournalDamaged(f"the snapshot cannot be read by this build: {error}") from error
 
 
 class Engine:
@@ -116,6 +149,7 @@ class Engine:
         self.rows: dict[str, FeatureRow] = {}
         self.regimes: dict[str, Regime] = {}
         self.now: Nanos = 0
+        self.begun = Begun()
         self.feed: FeedOpened | None = None
         self.feed_ended = False
         self.rows_fed = 0              # messages of a recording that were delivered
@@ -162,7 +196,10 @@ class Engine:
 
     def _fold(self, payload: Payload, ts: Nanos) -> None:
         match payload:
+            case Header() | ConfigRead() | Stopped():
+                self.begun.apply(payload)
             case Started():
+                self.begun.apply(payload)
                 self.lease_epoch = payload.lease_epoch
             case FeedOpened():
                 self.feed, self.feed_ended, self.rows_fed = payload, False, 0
@@ -405,7 +442,8 @@ class Engine:
         tables = {f"{symbol} {timeframe}": table.snapshot() for (symbol, timeframe), table in self.tables.items()}
         detectors = {symbol: detector.snapshot() for symbol, detector in self.detectors.items()}
         return msgspec.msgpack.encode(Kept(
-            now=self.now, lease_epoch=self.lease_epoch, wakes=sorted(self._wakes), feed=self.feed, feed_ended=self.feed_ended,
+            begun=self.begun, now=self.now, lease_epoch=self.lease_epoch, wakes=sorted(self._wakes), feed=self.feed,
+            feed_ended=self.feed_ended,
             rows_fed=self.rows_fed, trade_date=self._trade_date, rechecks=self._rechecks, latches=self.latches.snapshot(),
             marks=self.marks.snapshot(), ledger=self.ledger.snapshot(), execution=self.execution.snapshot(),
             decisions=self.decisions.snapshot(), views=self.views.snapshot(), tables=tables, detectors=detectors,
@@ -416,11 +454,8 @@ class Engine:
 
         Raises JournalDamaged for bytes that are no snapshot.
         """
-        try:
-            kept = msgspec.msgpack.decode(body, type=Kept)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise JournalDamaged(f"the snapshot cannot be read by this build: {error}") from error
-        self.now, self.lease_epoch, self._wakes = kept.now, kept.lease_epoch, kept.wakes
+        kept = unpack(body)
+        self.begun, self.now, self.lease_epoch, self._wakes = kept.begun, kept.now, kept.lease_epoch, kept.wakes
         self.feed, self.feed_ended, self.rows_fed = kept.feed, kept.feed_ended, kept.rows_fed
         self._trade_date, self._rechecks, self.intake_snapshot = kept.trade_date, kept.rechecks, kept.intake
         for room in ("latches", "marks", "ledger", "execution", "decisions", "views"):

@@ -69,6 +69,8 @@ def on_read(situation: Situation, read: AccountRead, ts: Nanos) -> Outputs:
         is_working = isinstance(record.state, Working)
         if is_working != (name in listed) and ts - book.changed[name] >= T_INFLIGHT:
             yield _lookup(record)
+        elif isinstance(record.state, Working) and name in listed and listed[name].is_live and not record.state.is_live:
+            yield _lookup(record)                         # its parent filled and nobody heard of it
 
 
 def next_question(situation: Situation) -> Nanos | None:

@@ -43,6 +43,7 @@ from interlock.model.record import (
     LookupRequested,
     OrderDropped,
     ReadRequested,
+    RecordVerified,
     RegimeChanged,
     Started,
     Stopped,
@@ -78,7 +79,7 @@ from interlock.model.signal import (
 from interlock.model.verdict import Verdict
 
 Payload: TypeAlias = (
-    Header | Started | Stopped | ConfigRead | FeedOpened | FeedEnded | TapeMark | Tick | Bar
+    Header | Started | Stopped | RecordVerified | ConfigRead | FeedOpened | FeedEnded | TapeMark | Tick | Bar
     | AlertReceived | AlertAccepted | AlertRefused | AlertDuplicate
     | Held | Intent | AccountIntent | IntentAbandoned | RouteRefused | RegimeChanged | StrategyDisabled
     | Verdict | Clearance | Attempt | CancelRequested | LookupRequested | ReadRequested | OrderDropped
@@ -88,7 +89,7 @@ Payload: TypeAlias = (
     | ClosedTrade | Difference | AccountFrozen | AccountThawed | Alarm | AlarmCleared
     | CommandGiven | CommandRefused | Killed | Released | AccountDisabled | AccountEnabled)
 
-HOST: Final = (Header, Started, Stopped, Clearance, LineChanged, ReadRequested, AccountRead, ReadFailed)
+HOST: Final = (Header, Started, Stopped, RecordVerified, Clearance, LineChanged, ReadRequested, AccountRead, ReadFailed)
 """Payloads that hold host facts (processes, connections, keys, signatures): chained like all others, no part of the digest."""
 
 GENESIS: Final = bytes(32)

@@ -28,10 +28,17 @@ class Started(Struct, frozen=True, tag="started"):
     keys: dict[str, str]
     was_clean: bool                    # the last one had stopped in order
     cut: int = 0                       # bytes of torn tail that were cut away
+    unverified: int = 0                # entries before the snapshot that are still to be checked; no entry until they are
 
 
 class Stopped(Struct, frozen=True, tag="stopped"):
     why: str
+
+
+class RecordVerified(Struct, frozen=True, tag="record_verified"):
+    """The older part of the record, which the start took on the word of its snapshot, has been read and is whole."""
+
+    entries: int
 
 
 class ConfigRead(Struct, frozen=True, tag="config_read"):

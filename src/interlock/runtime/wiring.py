@@ -16,7 +16,7 @@ from interlock.config import build
 from interlock.config.load import Loaded
 from interlock.config.schema import Config
 from interlock.engine.setup import Setup
-from interlock.engine.step import Engine
+from interlock.engine.step import Begun, Engine, unpack
 from interlock.errors import ConfigError, InvariantBroken, StorageError
 from interlock.gate.clearance import Signer
 from interlock.intake.stage import Intake
@@ -120,10 +120,13 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     """
     config = loaded.config
     opened = open_journal(place.store, with_digest=with_digest)
-    header, last_config, epoch, was_clean = _look_back(place.store, config, clock)
+    begun = _look_back(opened, place.store)
+    header = begun.header or Header(randomness.token_hex(8), config.desk.mode, clock.kind, SCHEMA)
+    _check_header(header, config, clock)
+    epoch = 0 if begun.config is None else begun.config.epoch
     if opened.ts:
         clock.move(opened.ts)
-    is_new_config = last_config != loaded.digest
+    is_new_config = begun.config is None or begun.config.digest != loaded.digest
     setup = build.setup(config, digest=loaded.digest, epoch=epoch + is_new_config, state_id=header.state_id, clock=clock.kind,
                         is_simulated=market.is_simulated, fed=market.fed)
     signer = Signer()
@@ -140,7 +143,9 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     safes = {id(paper): next(brokers[account] for account in paper.accounts) for paper in papers}
     if opened.journal.head[0] == 0:
         desk.turn(header)
-    desk.turn(Started(build_digest(), __version__, place.lease_epoch(), signer.public_hex(), was_clean, opened.cut))
+    unverified = 0 if opened.snapshot is None else opened.snapshot.seq
+    desk.turn(Started(build_digest(), __version__, place.lease_epoch(), signer.public_hex(), begun.is_stopped, opened.cut,
+                      unverified))
     if is_new_config:
         desk.turn(ConfigRead(loaded.digest, loaded.canonical, epoch + 1))
     _open_feed(desk, engine, market)
@@ -162,25 +167,19 @@ def local_key(directory: Path) -> bytes:
     return path.read_bytes()
 
 
-def _look_back(store: Kept, config: Config, clock: Clock) -> tuple[Header, str, int, bool]:
-    """(header, digest and epoch of the last configuration, whether the last process stopped in order)."""
-    header: Header | None = None
-    digest, epoch, was_clean = "", 0, True
-    for raw in store.raw():
-        entry = raw.decode() if raw.is_host or raw.seq < 64 or b"config_read" in raw.payload[:24] else None
-        match entry.payload if entry is not None else None:
-            case Header() as found:
-                header = found
-            case ConfigRead() as found:
-                digest, epoch = found.digest, found.epoch
-            case Started():
-                was_clean = False
-            case Stopped():
-                was_clean = True
-            case _:
-                continue
-    if header is None:
-        return Header(randomness.token_hex(8), config.desk.mode, clock.kind, SCHEMA), "", 0, True
+def _look_back(opened: Opened, store: Kept) -> Begun:
+    """How the record began and where it stands: from the last snapshot, and from the few entries since that tell."""
+    begun, first = Begun(), 1
+    if opened.snapshot is not None:
+        begun, first = unpack(opened.snapshot.body).begun, opened.snapshot.seq + 1
+    for raw in store.raw(first):
+        if raw.is_host or b"config_read" in raw.payload[:24]:
+            begun.apply(raw.decode().payload)
+    return begun
+
+
+def _check_header(header: Header, config: Config, clock: Clock) -> None:
+    """Mode and clock belong to a state directory for good. Raises ConfigError."""
     if header.mode != config.desk.mode:
         raise ConfigError(f"this state directory was begun in mode {header.mode} and stays so; found mode {config.desk.mode}. "
                           "Use a state directory of its own")
@@ -190,7 +189,6 @@ def _look_back(store: Kept, config: Config, clock: Clock) -> tuple[Header, str, 
                           "Use a state directory of its own")
     if header.schema != SCHEMA:
         raise ConfigError(f"this journal has schema {header.schema}; this build reads schema {SCHEMA}")
-    return header, digest, epoch, was_clean
 
 
 def _restore(engine: Engine, intake: Intake, opened: Opened, store: Kept) -> list[str]:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
@@ -161,19 +161,25 @@ def _add_acts(app: FastAPI, board: Board, door: CommandDoor) -> None:
 def _add_page(app: FastAPI, static: Path) -> None:
     @app.get("/")
     async def page() -> Response:
-        index = static / "index.html"
-        if not await asyncio.to_thread(index.is_file):
-            return HTMLResponse(NOT_BUILT)
-        return FileResponse(index, headers={"cache-control": "no-cache"})
+        index = await asyncio.to_thread(_read, static / "index.html")
+        return HTMLResponse(NOT_BUILT if index is None else index, headers={"cache-control": "no-cache"})
 
     @app.get("/icon.svg")
     async def icon() -> Response:
-        path = static / "icon.svg"
-        if not await asyncio.to_thread(path.is_file):
-            return _refusal(404, "not_found", "no such page")
-        return FileResponse(path, headers={"cache-control": "max-age=86400"})
+        drawing = await asyncio.to_thread(_read, static / "icon.svg")
+        if drawing is None:
+            return _refusal(404, "http.404", "the dashboard is not built")
+        return Response(drawing, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
 
     app.mount("/assets", Assets(directory=static / "assets", check_dir=False))
+
+
+def _read(path: Path) -> bytes | None:
+    """What the build left there; None while there is no build, or one is under way."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _lane(name: str | None) -> LaneName | None:

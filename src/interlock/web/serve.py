@@ -18,17 +18,18 @@ from interlock import __version__
 from interlock.config import secrets
 from interlock.config.load import Loaded, load
 from interlock.config.schema import Config
-from interlock.errors import ConfigError, InputError, InterlockError, StorageError
+from interlock.errors import ConfigError, InputError, InterlockError, JournalDamaged, StorageError
 from interlock.intake.hook import TRADINGVIEW, Hook
 from interlock.intake.perimeter import Perimeter
 from interlock.intake.secret_book import SecretBook
 from interlock.model.command import Command
 from interlock.model.ids import LaneName
 from interlock.model.money import plain
-from interlock.records import status_rows
+from interlock.model.record import RecordVerified
+from interlock.records import JOURNAL, status_rows
 from interlock.runtime.board import Board
 from interlock.runtime.boardfeed import BoardFeed, truth_of
-from interlock.runtime.clock import Clock, PlaybackClock, WallClock
+from interlock.runtime.clock import WALL, Clock, PlaybackClock, WallClock
 from interlock.runtime.control import ControlServer, Handler
 from interlock.runtime.environment import is_taken
 from interlock.runtime.inbox import AlertDoor, CommandDoor
@@ -37,6 +38,7 @@ from interlock.runtime.replay import HISTORY, notes_of, open_recordings
 from interlock.runtime.sources import Recordings, SimulatedMarketplace
 from interlock.runtime.status import spell_kills
 from interlock.runtime.wiring import Built, build_desk, local_key, state_place
+from interlock.storage.journal import verify
 from interlock.storage.lease import RENEW_EVERY, Lease
 from interlock.web.app import create_app
 
@@ -251,6 +253,16 @@ def page_token(directory: Path) -> str:
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from error
     return path.read_text().strip()
+
+
+async def _verify_older(built: Built) -> None:
+    """Read the part of the record before the snapshot in a thread; entries wait for it. Raises JournalDamaged."""
+    if built.opened.snapshot is None or built.place.directory is None:
+        return
+    found = await asyncio.to_thread(verify, built.place.directory / JOURNAL)
+    if not found.ok:
+        raise JournalDamaged(f"{found.damage}; look with `interlock journal verify`")
+    built.desk.inbox.put(RecordVerified(found.entries))
 
 
 async def _renew(lease: Lease | None, built: Built) -> None:
