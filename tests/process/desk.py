@@ -113,7 +113,9 @@ def interlock(*arguments: str | Path, timeout: float = 60.0, **more: Any) -> sub
 
 
 def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("INTERLOCK", "COV_", "COVERAGE"))}
+    """Ours without what would steer the command, and with this checkout's own source before any other."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("INTERLOCK", "COV_", "COVERAGE"))}
+    return kept | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
 
 
 class Desk:
@@ -152,7 +154,7 @@ class Desk:
         began = time.monotonic()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(program, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT,
-                                             env=clean_environment() | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"})
+                                             env=clean_environment())
         while self._process.poll() is None:
             if self.is_ready():
                 self._samples.clear()

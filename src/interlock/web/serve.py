@@ -136,6 +136,10 @@ class Service:
         control = ControlServer(self._directory, self._handlers(built))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(server.serve()) for server in servers]
+            if self._clock.kind == WALL:
+                tasks.create_task(_verify_older(built))
+            else:
+                await _verify_older(built)     # a recording waits: what it decides must not depend on how long this takes
             await self.warm(built)
             await control.start()
             machinery = [tasks.create_task(self._refresh()), tasks.create_task(_renew(self._place.lease, built))]
@@ -182,8 +186,7 @@ class Service:
             return None
         kills = built.engine.latches.kills
         return {"status": "ready", "mode": self._loaded.config.desk.mode, "clock": self._clock.kind,
-                "simulated": self._market.is_simulated,
-                "killed": bool(kills), "feed": "ended" if built.driver.has_ended else "running",
+                "simulated": self._market.is_simulated, "killed": bool(kills), "feed": "ended" if built.driver.has_ended else "running",
                 "progress": round(built.driver.source.share(), 4), "entries": built.desk.journal.head[0]}
 
     def _has_read(self, built: Built) -> bool:
