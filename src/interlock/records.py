@@ -23,7 +23,7 @@ from interlock.config import build
 from interlock.config.load import from_canonical
 from interlock.config.schema import Config
 from interlock.engine.codes import CODES as ENGINE_CODES
-from interlock.engine.step import Begun, Engine, unpack
+from interlock.engine.step import Begun, Engine, Kept, unpack
 from interlock.errors import ConfigError, InputError, JournalDamaged, StorageError
 from interlock.execution.codes import EXECUTION
 from interlock.execution.exposure import position_key
@@ -121,10 +121,8 @@ class Records:
     def config(self, digest: str | None = None) -> Config:
         """The configuration with that digest, or the one in force. Raises ConfigError when the journal has none."""
         if digest is None:
-            begun, first = Begun(), 1
-            snapshot = self._store.latest_snapshot()
-            if snapshot is not None:
-                begun, first = unpack(snapshot.body).begun, snapshot.seq + 1
+            snapshot = self._snapshot()
+            begun, first = (Begun(), 1) if snapshot is None else (snapshot[1].begun, snapshot[0] + 1)
             for raw in self._config_entries(first):
                 begun.apply(raw.decode().payload)
             if begun.config is None:
@@ -152,10 +150,10 @@ class Records:
             header, config = self.header, self.config()
             engine = Engine(build.setup(config, digest="", epoch=0, state_id=header.state_id, clock=header.clock,
                                         is_simulated=True, fed=()), None)
-            snapshot = self._store.latest_snapshot()
+            snapshot = self._snapshot()
             if snapshot is not None:
-                engine.restore(snapshot.body)
-            for entry in self.entries(1 if snapshot is None else snapshot.seq + 1):
+                engine.restore(snapshot[1])
+            for entry in self.entries(1 if snapshot is None else snapshot[0] + 1):
                 engine.apply(entry.payload, entry.ts)
             self._engine = engine
         return self._engine
@@ -164,12 +162,18 @@ class Records:
     def intake(self) -> Intake:
         """The intake's state: fires and what repeats are recognised by."""
         stage = build.intake_stage(self.config(), {})
-        snapshot = self._store.latest_snapshot()
+        snapshot = self._snapshot()
         if snapshot is not None:
-            stage.restore(self.engine.intake_snapshot)
-        for entry in self.entries(1 if snapshot is None else snapshot.seq + 1):
+            stage.restore(snapshot[1].intake)
+        for entry in self.entries(1 if snapshot is None else snapshot[0] + 1):
             stage.apply(entry.payload, entry.ts)
         return stage
+
+    def _snapshot(self) -> tuple[int, Kept] | None:
+        """The seq and parts of the last snapshot; None where there is none that this build can read."""
+        found = self._store.latest_snapshot()
+        kept = None if found is None else unpack(found.body)
+        return None if found is None or kept is None else (found.seq, kept)
 
     def orders(self) -> list[dict[str, Any]]:
         """Every order, oldest first, in the words of the command line."""

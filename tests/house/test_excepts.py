@@ -44,8 +44,8 @@ BROAD: dict[Handler, str] = {
     ("decisions/stage.py", "_ask", "Exception"): "a strategy that breaks is disabled, and the desk goes on",
     ("runtime/desk.py", "Desk._place", "Exception"): "the top of the runtime: whatever broke, the order may have left",
     ("brokers/safe.py", "SafeBroker.place", "Exception"): "a check of SafeBroker that breaks refuses the write",
-    ("storage/sqlite/connection.py", "Connection.transaction", "BaseException"): "rolls back and raises",
-    ("storage/sqlite/connection.py", "Connection.write", "BaseException"): "rolls back and raises",
+    ("storage/sqlite/connection.py", "open_writer", "BaseException"): "closes the connection and raises",
+    ("storage/sqlite/connection.py", "open_reader", "BaseException"): "closes the connection and raises",
 }
 
 

@@ -1,6 +1,7 @@
 """What the hook refuses, each with its own code, and that no order comes of it; and lanes that keep to their own symbols."""
 
 import json
+from decimal import Decimal
 
 import pytest
 from tests.scenarios.desk import Desk, configured
@@ -199,6 +200,9 @@ def test_three_lanes_of_different_scope_refuse_each_others_symbols(desk_of):
     desk.go(3)
 
     assert [reply.body["status"] for reply in own] == ["accepted"] * 3
-    assert {key: protected for key, (_, protected) in desk.positions().items()} == {
-        ("paper-a", "MES"): "1", ("paper-b", "MES"): "1", ("fut", "MNQ"): "1",
-        ("coin", "BTCUSD"): desk.booked()["coin", "BTCUSD"]}, [desk.codes(reply.signal_id) for reply in own]
+    held = desk.positions()
+    assert set(held) == {("paper-a", "MES"), ("paper-b", "MES"), ("fut", "MNQ"), ("coin", "BTCUSD")}, \
+        [desk.codes(reply.signal_id) for reply in own]
+    assert all(quantity == protected for quantity, protected in held.values())
+    assert {key: Decimal(quantity) for key, quantity in desk.booked().items()} == {
+        key: Decimal(quantity) for key, (quantity, _) in held.items()}

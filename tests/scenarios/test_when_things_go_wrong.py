@@ -7,9 +7,10 @@ import pytest
 from tests.scenarios.desk import configured, fault
 
 from interlock.brokers.paper.frames import LegFrame, PlaceFrame
+from interlock.model.account import ClosedTrade
 from interlock.model.command import Kill, Killed, Release
 from interlock.model.order import OrderType, TimeInForce
-from interlock.model.record import AccountFrozen, Alarm, Attempt
+from interlock.model.record import AccountFrozen, Alarm, Attempt, Difference
 from interlock.model.report import OrderRejected
 from interlock.model.signal import Purpose, Side
 
@@ -107,10 +108,11 @@ def test_a_trade_by_hand_freezes_that_account_and_no_other(desk_of):
     desk.go(2)
 
     frozen = {(each.account, each.code) for each in desk.entries(AccountFrozen)}
-    assert frozen == {("paper-a", "drift")}
+    assert ("paper-a", "drift") in frozen
+    assert {account for account, _ in frozen} == {"paper-a"}
     assert "drift.paper-a" in alarms(desk)
     assert desk.codes(reply.signal_id) == {"paper-a": "account_frozen", "paper-b": "cleared"}
-    assert desk.positions() == {("paper-b", "MES"): ("1", "1")}
+    assert desk.positions() == {("paper-a", "MNQ"): ("1", "0"), ("paper-b", "MES"): ("1", "1")}, "told as it is"
     assert desk.booked() == {("paper-a", "MNQ"): "1", ("paper-b", "MES"): "1"}, "drift is told, not traded away"
 
 
@@ -164,7 +166,18 @@ def test_a_silence_between_order_and_fill_ends_protected(desk_of):
     assert len(desk.orders(purpose="enter")) == 2
 
 
-def test_a_broken_line_is_connected_again_and_orders_go_on(desk_of):
+def test_a_difference_that_no_report_explains_freezes_the_account_once_it_outlives_what_may_be_in_flight(desk_of):
+    desk = desk_of(configured(more=fault("ack", "drop_report") + fault("fill", "drop_report")))
+    by_hand(desk, "paper-a", Side.BUY, symbol="MNQ")
+    desk.go(75)
+
+    assert {(each.account, each.code) for each in desk.entries(AccountFrozen)} >= {("paper-a", "drift")}
+    assert {each.account for each in desk.entries(AccountFrozen)} == {"paper-a"}
+    assert {each.account for each in desk.entries(Difference)} == {"paper-a"}
+    assert desk.booked() == {("paper-a", "MNQ"): "1"}, "no order follows from a difference"
+
+
+def test_a_broken_line_refuses_entries_until_a_person_has_started_the_desk_again(desk_of):
     desk = desk_of()
     desk.post(desk.alert())
     desk.go(2)
@@ -172,13 +185,39 @@ def test_a_broken_line_is_connected_again_and_orders_go_on(desk_of):
     desk.go(1)
     assert {desk.truth(account) for account in BOTH} == {"unknown"}
 
-    desk.go(20)
+    desk.go(70)
+    refused = desk.post(desk.alert())
+    desk.go(1)
+    assert set(desk.codes(refused.signal_id).values()) <= {"truth_unknown", "line_down", "account_frozen"}
+    desk.crash()
 
+    desk = desk.again()
+    desk.go(2)
     assert {desk.truth(account) for account in BOTH} == {"paper_sim"}
     assert desk.positions() == PROTECTED
-    desk.post(desk.alert("close"))
+    assert desk.post(desk.alert("close")).body["status"] == "accepted"
     desk.go(3)
     assert desk.booked() == {}
+    desk.crash()
+
+
+def test_a_round_trip_that_a_restart_folds_is_not_told_again(desk_of):
+    desk = desk_of()
+    desk.post(desk.alert())
+    desk.go(2)
+    desk.post(desk.alert("close"))
+    desk.go(2)
+    assert len(desk.entries(ClosedTrade)) == 2
+    desk.crash()
+
+    desk = desk.again()
+    desk.go(90)
+    desk.post(desk.alert())
+    desk.go(2)
+
+    assert desk.positions() == PROTECTED
+    assert len(desk.entries(ClosedTrade)) == 2
+    desk.crash()
 
 
 FAULTS = {

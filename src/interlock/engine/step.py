@@ -24,7 +24,7 @@ from interlock.engine.latches import Latches
 from interlock.engine.marks import Marks
 from interlock.engine.setup import Setup
 from interlock.engine.view import Views
-from interlock.errors import InputError, InvariantBroken, JournalDamaged
+from interlock.errors import InputError, InvariantBroken
 from interlock.execution.compose import compose
 from interlock.execution.stage import Execution, WakeAt
 from interlock.features.table import FeatureTable
@@ -121,12 +121,15 @@ class Kept(Struct, frozen=True, kw_only=True):
     intake: bytes
 
 
-def unpack(body: bytes) -> Kept:
-    """A snapshot's parts. Raises JournalDamaged for bytes that are none of this build's."""
+def unpack(body: bytes) -> Kept | None:
+    """A snapshot's parts; None for one of another build's making, which is no loss: the record is folded from its beginning.
+
+    The store has checked the bytes already, so what cannot be read here was not damaged.
+    """
     try:
         return msgspec.msgpack.decode(body, type=Kept)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise JournalDamaged(f"the snapshot cannot be read by this build: {error}") from error
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
 
 
 class Engine:
@@ -158,7 +161,8 @@ class Engine:
         self._before = ""
         self._wakes: list[Nanos] = []
         self._rechecks: dict[AccountName, Nanos] = {}  # accounts to be read again, and when
-        self._closed: list[ClosedTrade] = []           # round trips that the last fill ended
+        self._closed: list[ClosedTrade] = []           # round trips that this step's fills ended
+        self._foreign: list[OrderFilled] = []          # fills of this step that belong to no order of ours
         self._trade_date = ""
         self._seq = 0
         self._hash = b""
@@ -168,6 +172,7 @@ class Engine:
     def step(self, ts: Nanos, message: Payload | MarketMessage, seq: int = 0, digest: bytes = b"") -> list[Payload]:
         """Fold one input and return everything the rooms answered, in order. `seq` and `digest` name its journal entry."""
         self._seq, self._hash = seq, digest
+        self._closed, self._foreign = [], []           # what a restart has folded was answered by the process before
         self.apply(message, ts)
         outputs: list[Payload] = []
         waiting: deque[Payload | MarketMessage] = deque((message,))
@@ -225,6 +230,8 @@ class Engine:
             if isinstance(payload, OrderFilled):
                 if not self.ledger.has_booked(payload):
                     self.views.on_fill(payload)
+                    if record is None:
+                        self._foreign.append(payload)
                 closed = self.ledger.apply_fill(payload, record, ts)
                 if closed is not None:
                     self._closed.append(closed)
@@ -257,6 +264,7 @@ class Engine:
             case OrderFilled():
                 closed, self._closed = self._closed, []
                 yield from closed
+                yield from self._disown()
                 yield from self._executed(message, ts)
             case Tick():
                 for account, due in tuple(self._rechecks.items()):
@@ -392,10 +400,21 @@ class Engine:
         if due is not None:
             heapq.heappush(self._wakes, due)
         old = outlived(found, ts)
-        if old and not self.latches.is_frozen_for(account, DRIFT):
-            yield AccountFrozen(account, DRIFT, "; ".join(f"{each.what}: ours {each.ours}, theirs {each.theirs}" for each in old))
-            yield Alarm(f"drift.{account}", "critical", f"{account} differs from its broker: entries are frozen until a person "
-                        "has decided")
+        if old:
+            yield from self._drift(account, "; ".join(f"{each.what}: ours {each.ours}, theirs {each.theirs}" for each in old))
+
+    def _disown(self) -> Iterator[Payload]:
+        """Somebody else trades in the account. What happened is booked as it is, and it is a person's to explain."""
+        foreign, self._foreign = self._foreign, []
+        for fill in foreign:
+            yield from self._drift(fill.account, f"{fill.side.value} {fill.quantity} {fill.instrument} at {fill.price} by "
+                                   f"{fill.client_order_id}, which is no order of ours")
+
+    def _drift(self, account: AccountName, why: str) -> Iterator[Payload]:
+        if not self.latches.is_frozen_for(account, DRIFT):
+            yield AccountFrozen(account, DRIFT, why)
+            yield Alarm(f"drift.{account}", "critical", f"{account} differs from what we did there ({why}): entries are frozen "
+                        "until a person has decided")
 
     # -- the gate
 
@@ -449,12 +468,8 @@ class Engine:
             decisions=self.decisions.snapshot(), views=self.views.snapshot(), tables=tables, detectors=detectors,
             intake=intake))
 
-    def restore(self, body: bytes) -> list[str]:
-        """Put a snapshot back. Returns what could not be: features of another build or configuration start cold, and say so.
-
-        Raises JournalDamaged for bytes that are no snapshot.
-        """
-        kept = unpack(body)
+    def restore(self, kept: Kept) -> list[str]:
+        """Put a snapshot back. Returns what could not be: features of another build or configuration start cold, and say so."""
         self.begun, self.now, self.lease_epoch, self._wakes = kept.begun, kept.now, kept.lease_epoch, kept.wakes
         self.feed, self.feed_ended, self.rows_fed = kept.feed, kept.feed_ended, kept.rows_fed
         self._trade_date, self._rechecks, self.intake_snapshot = kept.trade_date, kept.rechecks, kept.intake

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from interlock import __version__
 from interlock.brokers.paper.paper import Paper
@@ -17,6 +17,7 @@ from interlock.config.load import Loaded
 from interlock.config.schema import Config
 from interlock.engine.setup import Setup
 from interlock.engine.step import Begun, Engine, unpack
+from interlock.engine.step import Kept as Parts
 from interlock.errors import ConfigError, InvariantBroken, StorageError
 from interlock.gate.clearance import Signer
 from interlock.intake.stage import Intake
@@ -95,6 +96,7 @@ class Built:
     place: Place
     state_id: str
     notes: tuple[str, ...]
+    unverified: int                    # entries that the restart took on the snapshot's word
 
     def close(self, why: str) -> None:
         """Stop in order: the last entries, a snapshot of everything, the venue's book. After a failure of the journal
@@ -120,7 +122,8 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     """
     config = loaded.config
     opened = open_journal(place.store, with_digest=with_digest)
-    begun = _look_back(opened, place.store)
+    snapshot, made_elsewhere = _snapshot(opened)
+    begun = _look_back(snapshot, place.store)
     header = begun.header or Header(randomness.token_hex(8), config.desk.mode, clock.kind, SCHEMA)
     _check_header(header, config, clock)
     epoch = 0 if begun.config is None else begun.config.epoch
@@ -132,7 +135,7 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     signer = Signer()
     engine = Engine(setup, signer)
     intake = build.intake_stage(config, setup.sessions)
-    notes = (*opened.notes, *_restore(engine, intake, opened, place.store))
+    notes = (*opened.notes, *made_elsewhere, *_restore(engine, intake, snapshot, place.store))
     inbox = Inbox()
     epochs = EpochRecord(kill=engine.kill_epoch, config=setup.config_epoch, lease=place.lease_epoch)
     committer = Committer(place.store)
@@ -143,7 +146,7 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     safes = {id(paper): next(brokers[account] for account in paper.accounts) for paper in papers}
     if opened.journal.head[0] == 0:
         desk.turn(header)
-    unverified = 0 if opened.snapshot is None else opened.snapshot.seq
+    unverified = 0 if snapshot is None else snapshot.seq
     desk.turn(Started(build_digest(), __version__, place.lease_epoch(), signer.public_hex(), begun.is_stopped, opened.cut,
                       unverified))
     if is_new_config:
@@ -151,7 +154,7 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     _open_feed(desk, engine, market)
     driver = Driver(desk, market.source(engine.rows_fed), [(paper, safes[id(paper)]) for paper in papers],
                     reconcile=config.desk.reconcile_seconds * SECOND, ends_with_source=ends_with_market)
-    return Built(desk, driver, engine, intake, setup, opened, papers, committer, place, header.state_id, notes)
+    return Built(desk, driver, engine, intake, setup, opened, papers, committer, place, header.state_id, notes, unverified)
 
 
 def local_key(directory: Path) -> bytes:
@@ -167,11 +170,29 @@ def local_key(directory: Path) -> bytes:
     return path.read_bytes()
 
 
-def _look_back(opened: Opened, store: Kept) -> Begun:
+class Resume(NamedTuple):
+    """A snapshot that this build can go on from."""
+
+    seq: int
+    last_row: int
+    kept: Parts
+
+
+def _snapshot(opened: Opened) -> tuple[Resume | None, tuple[str, ...]]:
+    """Where the restart begins, and a note when it is at the first entry although there is a snapshot."""
+    if opened.snapshot is None:
+        return None, ()
+    kept = unpack(opened.snapshot.body)
+    if kept is None:
+        return None, ("the last snapshot is of another build's making; the whole record is folded instead",)
+    return Resume(opened.snapshot.seq, opened.snapshot.last_row, kept), ()
+
+
+def _look_back(snapshot: Resume | None, store: Kept) -> Begun:
     """How the record began and where it stands: from the last snapshot, and from the few entries since that tell."""
     begun, first = Begun(), 1
-    if opened.snapshot is not None:
-        begun, first = unpack(opened.snapshot.body).begun, opened.snapshot.seq + 1
+    if snapshot is not None:
+        begun, first = snapshot.kept.begun, snapshot.seq + 1
     for raw in store.raw(first):
         if raw.is_host or b"config_read" in raw.payload[:24]:
             begun.apply(raw.decode().payload)
@@ -191,14 +212,14 @@ def _check_header(header: Header, config: Config, clock: Clock) -> None:
         raise ConfigError(f"this journal has schema {header.schema}; this build reads schema {SCHEMA}")
 
 
-def _restore(engine: Engine, intake: Intake, opened: Opened, store: Kept) -> list[str]:
+def _restore(engine: Engine, intake: Intake, snapshot: Resume | None, store: Kept) -> list[str]:
     """The last snapshot, and everything recorded since, folded in the order in which it happened. Nothing is decided."""
     notes: list[str] = []
     first, row = 1, 0
-    if opened.snapshot is not None:
-        notes.extend(engine.restore(opened.snapshot.body))
+    if snapshot is not None:
+        notes.extend(engine.restore(snapshot.kept))
         intake.restore(engine.intake_snapshot)
-        first, row = opened.snapshot.seq + 1, opened.snapshot.last_row
+        first, row = snapshot.seq + 1, snapshot.last_row
     tape: Iterator[MarketMessage] = store.tape(row) if store.keeps_tape else iter(())
     for raw in store.raw(first):
         payload: Payload = raw.decode().payload

@@ -186,7 +186,8 @@ class Service:
             return None
         kills = built.engine.latches.kills
         return {"status": "ready", "mode": self._loaded.config.desk.mode, "clock": self._clock.kind,
-                "simulated": self._market.is_simulated, "killed": bool(kills), "feed": "ended" if built.driver.has_ended else "running",
+                "simulated": self._market.is_simulated, "killed": bool(kills),
+                "feed": "ended" if built.driver.has_ended else "running",
                 "progress": round(built.driver.source.share(), 4), "entries": built.desk.journal.head[0]}
 
     def _has_read(self, built: Built) -> bool:
@@ -260,7 +261,7 @@ def page_token(directory: Path) -> str:
 
 async def _verify_older(built: Built) -> None:
     """Read the part of the record before the snapshot in a thread; entries wait for it. Raises JournalDamaged."""
-    if built.opened.snapshot is None or built.place.directory is None:
+    if not built.unverified or built.place.directory is None:
         return
     found = await asyncio.to_thread(verify, built.place.directory / JOURNAL)
     if not found.ok:

@@ -5,6 +5,7 @@ report of it is sent. WAL with synchronous NORMAL: what was committed survives t
 machine; a venue that forgets is something reconcile has to find.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from decimal import Decimal
@@ -73,6 +74,7 @@ class SqliteBook:
         self._failure: StorageError | None = None
         self._insert = {kind: _insert(kind) for kind in _TABLES}
         try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))    # what an account holds is its owner's business
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -80,7 +82,7 @@ class SqliteBook:
             for kind, (table, key) in _TABLES.items():
                 columns = ", ".join(f'"{name}"' for name in kind.__struct_fields__)
                 self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns}, PRIMARY KEY ({key}))")
-        except sqlite3.Error as e:
+        except (sqlite3.Error, OSError) as e:
             raise StorageError(f"paper book {self.path}: cannot be opened: {e}") from e
 
     def save(self, row: Row) -> None:
