@@ -18,15 +18,12 @@ needs and did not get. This page is made by `python tools/make_codes_page.py`.
 
 
 def page() -> str:
-    """The text of the page: one table per speaker, in the order of the catalogue."""
-    parts = [HEAD]
-    speaker = None
+    """The text of the page: one table per speaker, in the order in which each first speaks in the catalogue."""
+    rows: dict[str, list[str]] = {}
     for code in catalogue():
-        if code.check != speaker:
-            speaker = code.check
-            parts.append(f"\n## {speaker}\n\n| code | cause | what to do |\n|---|---|---|\n")
-        parts.append(f"| `{code.code}` | {_cell(code.cause)} | {_cell(code.remedy)} |\n")
-    return "".join(parts)
+        rows.setdefault(code.check, []).append(f"| `{code.code}` | {_cell(code.cause)} | {_cell(code.remedy)} |\n")
+    return HEAD + "".join(f"\n## {speaker}\n\n| code | cause | what to do |\n|---|---|---|\n{''.join(lines)}"
+                          for speaker, lines in rows.items())
 
 
 def _cell(text: str) -> str:

@@ -31,14 +31,15 @@ from interlock.gate.codes import CODES as GATE_CODES
 from interlock.gate.reevaluate import reevaluate
 from interlock.intake.stage import Intake
 from interlock.model.account import ClosedTrade, Position, Truth
-from interlock.model.codes import INTAKE, Code
+from interlock.model.codes import INTAKE, PAGE, Code
 from interlock.model.codes import catalogue as compose_catalogue
 from interlock.model.entry import Entry, Raw
 from interlock.model.ids import AccountName
 from interlock.model.money import plain
 from interlock.model.order import PROFILES, Closed, OrderRecord
-from interlock.model.record import Attempt, ConfigRead, Header, Started
-from interlock.model.signal import AlertAccepted, AlertDuplicate, AlertRefused, Intent, Purpose, Side
+from interlock.model.record import Attempt, CancelRequested, ConfigRead, Header, Started
+from interlock.model.report import OrderAccepted, OrderCancelled, OrderFilled, OrderRejected, WriteRefused, WriteUnknown
+from interlock.model.signal import AlertAccepted, AlertDuplicate, AlertRefused, Intent, Purpose, RouteRefused, Side
 from interlock.model.verdict import Allow, Cleared, Refuse, Verdict
 from interlock.routing.codes import ROUTING
 from interlock.storage.sqlite.store import SqliteStore
@@ -66,7 +67,7 @@ def build_digest() -> str:
 
 def catalogue() -> list[Code]:
     """Every reason code, room by room."""
-    return list(compose_catalogue(INTAKE, ROUTING, GATE_CODES, BROKER_CODES, EXECUTION, ENGINE_CODES).values())
+    return list(compose_catalogue(INTAKE, PAGE, ROUTING, GATE_CODES, BROKER_CODES, EXECUTION, ENGINE_CODES).values())
 
 
 class Records:
@@ -192,12 +193,16 @@ class Records:
         signals, seqs = self._find(identity)
         story: list[str] = []
         verdicts: list[dict[str, Any]] = []
+        orders: set[str] = set()
         build_then = ""
         for entry in self.entries():
             payload = entry.payload
             if isinstance(payload, Started):
                 build_then = payload.build
-            if getattr(payload, "signal_id", None) not in signals and entry.seq not in seqs:
+            if isinstance(payload, Attempt) and payload.order.signal_id in signals:
+                orders.update(leg.client_order_id for leg in payload.order.legs)
+            if getattr(payload, "signal_id", None) not in signals and entry.seq not in seqs \
+                    and getattr(payload, "client_order_id", None) not in orders:
                 continue
             if isinstance(payload, Verdict):
                 verdicts.append(self._explained(entry.seq, payload, build_then))
@@ -210,7 +215,8 @@ class Records:
             seq = int(identity)
             for entry in self.entries(seq) if 0 < seq <= self._store.head()[0] else ():
                 found = getattr(entry.payload, "signal_id", None)
-                return ({found} if found else set()), {seq}
+                order = getattr(entry.payload, "client_order_id", None)
+                return ({found} if found else self._find(order)[0] if order else set()), {seq}
             raise InputError(f"the journal has no entry {seq}; the last one is {self._store.head()[0]}")
         for entry in self.entries():
             if isinstance(entry.payload, Attempt) and any(leg.client_order_id == identity for leg in entry.payload.order.legs):
@@ -314,6 +320,22 @@ def _told(payload: Any) -> str:
             return f"{payload.code}: {payload.reason}"
         case Intent():
             return f"{payload.purpose.value} {payload.side.value} {payload.instrument}, stop {payload.stop}: {payload.why}"
+        case Attempt():
+            order = payload.order
+            legs = "; ".join(f"{leg.purpose.value} {leg.side.value} {plain(leg.quantity)} {leg.type.value}"
+                             + (f" {plain(price)}" if (price := leg.limit or leg.stop) else "") for leg in order.legs)
+            return f"{order.account} {order.client_order_id}: {order.instrument} {legs}"
+        case OrderFilled():
+            return (f"{payload.account} {payload.client_order_id}: filled, {payload.side.value} {plain(payload.quantity)} "
+                    f"{payload.instrument} at {plain(payload.price)}")
+        case OrderAccepted() | OrderCancelled() | OrderRejected() | WriteRefused() | WriteUnknown() | CancelRequested():
+            why = getattr(payload, "reason", "") or getattr(payload, "why", "")
+            return f"{payload.account} {payload.client_order_id}" + (f": {why}" if why else "")
+        case ClosedTrade():
+            return (f"{payload.account} {payload.instrument}: {payload.side.value} {plain(payload.quantity)} from "
+                    f"{plain(payload.entry_price)} to {plain(payload.exit_price)}, net {plain(payload.net)}")
+        case RouteRefused():
+            return f"{payload.account or payload.lane}: [{payload.code}] {payload.reason}"
         case _:
             text = str(msgspec.to_builtins(payload))
             return text if len(text) <= 200 else text[:197] + "..."

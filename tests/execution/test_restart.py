@@ -8,12 +8,23 @@ from tests.execution.rig import A, Rig, profile
 
 from interlock.execution.stage import Execution
 from interlock.model.command import Killed, Released
+from interlock.model.ids import ClientOrderId
 from interlock.model.money import SECOND
 from interlock.model.report import OrderMissing, WriteUnknown
 
 STEPS = st.lists(st.tuples(st.sampled_from(
     ["enter", "accept", "fill", "cancelled", "rejected", "unknown", "missing", "exit", "kill", "release", "wait",
      "read", "mark"]), st.integers(0, 9)), min_size=5, max_size=40)
+
+
+def is_fillable(rig: Rig, one: ClientOrderId) -> bool:
+    """A venue that links exits fills no more of them than its entry has left open."""
+    record, orders = rig.record(one), rig.execution.orders
+    if not orders.is_child(record):
+        return True
+    family = [orders.by_id(record.parent), *(orders.by_id(name) for name in orders.children[record.parent])]
+    filled = [(each.leg.side, each.filled) for each in family if each is not None]
+    return sum(quantity if side is not record.leg.side else -quantity for side, quantity in filled) > 0
 
 
 def drive(rig: Rig, steps: list[tuple[str, int]]) -> None:
@@ -28,7 +39,7 @@ def drive(rig: Rig, steps: list[tuple[str, int]]) -> None:
                 rig.enter(signal=f"s{entries}", quantity=str(1 + number % 3))
             case "accept" if one is not None:
                 rig.accept(one)
-            case "fill" if one is not None and rig.record(one).remaining > 0:
+            case "fill" if one is not None and rig.record(one).remaining > 0 and is_fillable(rig, one):
                 rig.fill(one, "1")
             case "cancelled" if one is not None:
                 rig.cancelled(one)

@@ -106,10 +106,10 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def interlock(*arguments: str | Path, timeout: float = 60.0, **more: Any) -> subprocess.CompletedProcess[str]:
-    """One command, as a person gives it."""
-    return subprocess.run([*RUN, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, cwd=ROOT, env=clean_environment(),
-                          check=False, **more)
+def interlock(*arguments: str | Path, prefix: Sequence[str] = (), timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """One command, as a person gives it; `prefix` is what it is run under."""
+    return subprocess.run([*prefix, *RUN, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, cwd=ROOT,
+                          env=clean_environment(), check=False)
 
 
 def clean_environment() -> dict[str, str]:
@@ -121,8 +121,9 @@ def clean_environment() -> dict[str, str]:
 class Desk:
     """One state directory and, at most times, one process on it."""
 
-    def __init__(self, state: Path, ports: tuple[int, int]) -> None:
+    def __init__(self, state: Path, ports: tuple[int, int], prefix: Sequence[str] = ()) -> None:
         self.state = state
+        self.prefix = prefix
         self.port, self.hook_port = ports
         self.notes = state.parent / f"{state.name}.notes"
         self.acknowledged: list[str] = []          # signal ids of entries that were answered "accepted"
@@ -148,7 +149,7 @@ class Desk:
     def start(self, *more: str, point: str = "", nth: int = 1, may_die: bool = False) -> float:
         """`interlock run`, or the same under a victim that dies at a point. Returns the seconds until it was ready."""
         command = ("run", "--state", str(self.state), "--port", str(self.port), "--hook-port", str(self.hook_port), *more)
-        program: Sequence[str] = (*RUN, *command)
+        program: Sequence[str] = (*self.prefix, *RUN, *command)
         if point:
             program = (sys.executable, "-m", "tests.process.victim", point, str(nth), str(self.notes), "--", *command)
         began = time.monotonic()

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 
+from interlock.errors import StorageError
 from interlock.model.command import (
     RELEASE_PHRASE,
     Command,
@@ -28,7 +29,6 @@ from interlock.model.command import (
 from interlock.model.money import MINUTE, SECOND
 from interlock.runtime.board import Board
 from interlock.web.app import STATIC, create_app
-from interlock.web.door import QueueDoor
 
 TOKEN = "the-token-of-the-scripted-desk"
 START = 1_772_461_800 * SECOND         # a Monday, 09:30 in New York
@@ -54,13 +54,33 @@ class SteeredClock:
         self._start += ns
 
 
+class Asked(NamedTuple):
+    command: Command
+    answer: asyncio.Future[dict[str, Any]]
+
+
+class ScriptedDoor:
+    """Takes commands like the runtime's own: they wait for whoever turns the desk."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Asked] = asyncio.Queue()
+        self.closed_by: str | None = None
+
+    async def submit(self, command: Command, *, who: str, origin: str) -> dict[str, Any]:
+        if self.closed_by is not None:
+            raise StorageError(self.closed_by)
+        asked = Asked(command, asyncio.get_running_loop().create_future())
+        self.queue.put_nowait(asked)
+        return await asked.answer
+
+
 class ScriptedDesk:
     """Two paper accounts of one lane, long MNQ and MES, with an hour of bars, orders, verdicts and alerts."""
 
     def __init__(self, static: Path = STATIC, *, bars: int = 240) -> None:
         self.clock = SteeredClock()
         self.board = Board(self.clock.now)
-        self.door = QueueDoor(answer_within=2.0)
+        self.door = ScriptedDoor()
         self.commands: list[Command] = []
         self.health: dict[str, Any] | None = {"status": "ready", "lanes": 1}
         self.app = create_app(board=self.board, door=self.door, token=TOKEN, hook=None, health=lambda: self.health,
@@ -148,7 +168,8 @@ class ScriptedDesk:
     def verdict(self, instrument: str, account: str, strategy: str, refused_by: str = "", code: str = "",
                 reason: str = "", *, ts: int | None = None, quantity: str = "1") -> None:
         checks = [{"check": check, "answer": "refuse" if check == refused_by else "allow",
-                   "code": code if check == refused_by else "", "reason": reason if check == refused_by else ""}
+                   "code": code if check == refused_by else "", "reason": reason if check == refused_by else "",
+                   "numbers": {"risk": "118.46", "cap": "120"} if check == "phase.5_size" else {}}
                   for check in CHECKS]
         checks.append({"check": "guard.05_chain", "answer": "not_applicable", "code": "",
                        "reason": "options only"})
@@ -176,9 +197,10 @@ class ScriptedDesk:
     def _answer(self, command: Command) -> dict[str, Any]:
         match command:
             case Kill(why, lane, account, _):
-                reach = f"lane:{lane}" if lane else f"account:{account}" if account else "all"
-                self.board.killed(reach, why, self.clock.now(), cancelled=4, at_risk="212504.25")
-                return {"ok": True, "cancelled": 4, "at_risk": "212504.25"}
+                reach = f"lane {lane}" if lane else f"account {account}" if account else "everything"
+                self.board.killed(reach, why, self.clock.now())
+                return {"ok": True, "killed": True, "reach": reach, "why": why, "orders_to_cancel": ["a", "b", "c"],
+                        "positions": []}
             case Release(phrase) if phrase != RELEASE_PHRASE:
                 return {"ok": False, "code": "phrase.wrong", "reason": "the phrase is not the one"}
             case Release():

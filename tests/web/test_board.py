@@ -249,11 +249,11 @@ def test_an_alarm_keeps_its_first_time_until_it_is_cleared(board: Board, hands: 
 
 
 def test_latches_are_shown_each_by_its_reach(board: Board):
-    board.killed("all", "drill", NOON)
-    board.killed("lane:futures", "news", NOON, cancelled=3, at_risk="1000")
+    board.killed("everything", "drill", NOON)
+    board.killed("lane futures", "news", NOON, cancelled=3, at_risk="1000")
 
-    board.released("all")
-    assert [latch["reach"] for latch in board.snapshot()["killed"]] == ["lane:futures"]
+    board.released("everything")
+    assert [latch["reach"] for latch in board.snapshot()["killed"]] == ["lane futures"]
 
     board.killed(None)
     assert board.snapshot()["killed"] == []

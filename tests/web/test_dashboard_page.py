@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from tests.web.desk import ScriptedDesk, Served, served
 
 from interlock.model.command import RELEASE_PHRASE, DisableAccount, Kill, Release
+from interlock.model.ids import LaneName
 from interlock.model.money import SECOND
 
 pytestmark = pytest.mark.browser
@@ -88,6 +90,17 @@ def test_the_page_shows_mode_provenance_candles_positions_orders_and_verdicts(vi
     assert "token" not in page.url
 
 
+def test_a_desk_that_holds_nothing_says_that_it_is_flat(view: View):
+    desk = view.server.desk
+    for instrument in ("MNQ", "MES"):
+        for account in ("paper-a", "paper-b"):
+            view.tell(partial(desk.board.position, account, instrument, "0", "0", "0"))
+
+    expect(view.page.get_by_role("region", name="Positions")).to_contain_text("Flat. No position is open.")
+    view.page.reload()
+    expect(view.page.get_by_role("region", name="Positions")).to_contain_text("Flat. No position is open.")
+
+
 def test_nothing_leaves_the_machine_and_the_content_policy_is_kept(view: View):
     view.page.keyboard.press("Control+Shift+K")
     view.page.keyboard.press("Escape")
@@ -110,6 +123,7 @@ def test_a_verdict_appears_by_itself_and_opens_to_every_check_with_its_reason(vi
     newest.locator("summary").click()
     expect(newest.locator(".check")).to_have_count(16)
     expect(newest.locator(".check.refuse")).to_contain_text("phase.3_daily_loss")
+    expect(newest.locator(".check", has_text="phase.5_size")).to_contain_text("cap 120")
 
 
 def test_decimals_stand_as_they_were_sent(view: View):
@@ -142,15 +156,34 @@ def test_the_chord_and_the_typed_word_reach_the_door_and_nothing_less_does(view:
     dialog.get_by_label("Why").fill("fat finger")
     go.click()
 
-    expect(page.get_by_role("dialog")).to_contain_text("$212,504.25")
+    expect(page.get_by_role("dialog")).to_contain_text("3 orders are being cancelled")
+    expect(page.get_by_role("dialog")).to_contain_text(re.compile(r"Notional still at risk: \$2\d\d,\d\d\d\.\d\d"))
     assert desk.commands == [Kill("fat finger")]
     page.get_by_role("button", name="Close").click()
     expect(page.locator(".bar.kill")).to_contain_text("KILLED: everything")
+    expect(page.locator(".bar.kill")).to_contain_text("notional still at risk")
+
+
+def test_a_lane_can_be_killed_alone_and_released_again(view: View):
+    page, desk = view.page, view.server.desk
+    page.get_by_role("button", name=re.compile("^Kill")).click()
+    page.get_by_label("Reach").select_option(label="Lane futures")
+    page.get_by_label("Type KILL").fill("KILL")
+    page.get_by_label("Type KILL").press("Enter")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(".bar.kill")).to_contain_text("KILLED: lane futures")
+    page.get_by_role("button", name="Release…").click()
+    page.get_by_role("dialog", name="Release").get_by_label("Type").fill(RELEASE_PHRASE)
+    page.get_by_role("dialog", name="Release").get_by_role("button", name="Release").click()
+
+    expect(page.locator(".bar.kill")).to_have_count(0)
+    assert desk.commands == [Kill("kill switch of the page", lane=LaneName("futures")),
+                             Release(RELEASE_PHRASE, lane=LaneName("futures"))]
 
 
 def test_a_release_asks_for_the_phrase(view: View):
     page, desk = view.page, view.server.desk
-    view.tell(lambda: desk.board.killed("all", "drill", desk.clock.now()))
+    view.tell(lambda: desk.board.killed("everything", "drill", desk.clock.now()))
     page.get_by_role("button", name="Release…").click()
     dialog = page.get_by_role("dialog", name="Release")
     phrase = dialog.get_by_label("Type")

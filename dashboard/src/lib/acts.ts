@@ -5,8 +5,8 @@ export interface Answer {
   status: number;
   code: string;
   reason: string;
+  /** Orders that are being cancelled; null where the answer does not say. */
   cancelled: number | null;
-  atRisk: string | null;
 }
 
 export async function act(path: string, body?: Record<string, unknown>): Promise<Answer> {
@@ -21,12 +21,11 @@ export async function act(path: string, body?: Record<string, unknown>): Promise
       status: response.status,
       code: String(found["code"] ?? ""),
       reason: String(found["reason"] ?? (response.ok ? "done" : `the desk answered ${response.status}`)),
-      cancelled: typeof found["cancelled"] === "number" ? found["cancelled"] : null,
-      atRisk: typeof found["at_risk"] === "string" ? found["at_risk"] : null,
+      cancelled: Array.isArray(found["orders_to_cancel"]) ? found["orders_to_cancel"].length : null,
     };
   } catch {
     return {
-      ok: false, status: 0, code: "desk.unreachable", cancelled: null, atRisk: null,
+      ok: false, status: 0, code: "desk.unreachable", cancelled: null,
       reason: "The desk cannot be reached from this page. Run `interlock kill` on its machine.",
     };
   }

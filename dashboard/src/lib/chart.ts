@@ -3,7 +3,7 @@
 
 import {
   CandlestickSeries, createChart, createSeriesMarkers, createTextWatermark, CrosshairMode, HistogramSeries, LineStyle,
-  TickMarkType, type CandlestickData, type IChartApi, type IPriceLine, type ISeriesApi, type ISeriesMarkersPluginApi,
+  TickMarkType, type AutoscaleInfo, type CandlestickData, type IChartApi, type IPriceLine, type ISeriesApi, type ISeriesMarkersPluginApi,
   type ITextWatermarkPluginApi, type SeriesMarker, type Time, type UTCTimestamp,
 } from "lightweight-charts";
 import { choices } from "./choices.svelte";
@@ -14,6 +14,10 @@ const MINUTE = 60e9;
 const BAR_WIDTH = 7;
 const RIGHT_OFFSET = 14; // room for the titles of the price lines
 const REDRAW_ABOVE = 100; // so many new bars at once are cheaper drawn whole
+
+const LEVELS_WITHIN = 1.5; // of the height of the candles in view
+
+type Autoscale = () => AutoscaleInfo | null;
 
 export interface Legend {
   ts: number;
@@ -32,6 +36,7 @@ export class DeskChart {
   private markers: ISeriesMarkersPluginApi<Time>;
   private watermark: ITextWatermarkPluginApi<Time> | null = null;
   private lines: IPriceLine[] = [];
+  private levels: number[] = [];
   private linesDrawn = "";
   private markersDrawn = "";
   private rows: BarRow[] = [];
@@ -53,7 +58,9 @@ export class DeskChart {
       },
       localization: { timeFormatter: (time: Time) => longTime(Number(time)) },
     });
-    this.candles = this.chart.addSeries(CandlestickSeries, { priceLineVisible: true, lastValueVisible: true });
+    this.candles = this.chart.addSeries(CandlestickSeries, {
+      priceLineVisible: true, lastValueVisible: true, autoscaleInfoProvider: (own: Autoscale) => this.scaled(own()),
+    });
     this.volume = this.chart.addSeries(HistogramSeries, {
       priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false,
     });
@@ -157,6 +164,7 @@ export class DeskChart {
     const drawn = JSON.stringify(lines);
     if (drawn === this.linesDrawn) return;
     this.linesDrawn = drawn;
+    this.levels = lines.map((line) => Number(line.price));
     for (const line of this.lines) this.candles.removePriceLine(line);
     const colour = this.colours();
     this.lines = lines.map((line) => this.candles.createPriceLine({
@@ -213,6 +221,19 @@ export class DeskChart {
     const room = Math.round(this.host.clientWidth / BAR_WIDTH);
     const to = this.rows.length + Math.min(RIGHT_OFFSET, Math.round(room / 6));
     this.chart.timeScale().setVisibleLogicalRange({ from: to - room, to });
+  }
+
+  /** Stop and target belong into the picture, unless they lie so far away that the candles would vanish. */
+  private scaled(own: AutoscaleInfo | null): AutoscaleInfo | null {
+    if (own === null || own.priceRange === null) return own;
+    let { minValue, maxValue } = own.priceRange;
+    const reach = (maxValue - minValue) * LEVELS_WITHIN;
+    for (const level of this.levels) {
+      if (level < minValue - reach || level > maxValue + reach) continue;
+      minValue = Math.min(minValue, level);
+      maxValue = Math.max(maxValue, level);
+    }
+    return { ...own, priceRange: { minValue, maxValue } };
   }
 
   private drawAll(): void {

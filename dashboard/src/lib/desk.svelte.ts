@@ -17,7 +17,7 @@ function appended<T>(rows: T[], more: T[] | undefined, most: number): T[] {
   return more === undefined ? rows : [...rows, ...more].slice(-most);
 }
 
-class Desk {
+export class Desk {
   connection = $state<Connection>("connecting");
   heardAt = $state(performance.now());
   clock = $state(performance.now());
@@ -57,7 +57,7 @@ class Desk {
   }
 
   get isLoaded(): boolean {
-    return this.seq >= 0 && this.now > 0;
+    return this.now > 0; // reactive, as `seq` is not
   }
 
   start(): () => void {

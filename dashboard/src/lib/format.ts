@@ -25,6 +25,11 @@ export function money(text: string | null | undefined, currency = "USD"): string
   return `${text.startsWith("-") ? MINUS : ""}${SYMBOLS[currency] ?? ""}${group(pad(magnitude(text), 2))}`;
 }
 
+/** A price with all the places of its tick, so that columns stand still. */
+export function price(text: string, tick = ""): string {
+  return pad(text, places(tick));
+}
+
 /** Money with its sign always shown, so that colour is not the only mark. */
 export function result(text: string | null | undefined, currency = "USD"): string {
   if (text == null) return UNKNOWN;
@@ -64,9 +69,3 @@ export const TRUTHS: Record<Truth | "mixed", string> = {
 };
 
 export const words = (text: string): string => text.replaceAll("_", " ");
-
-/** "all", "lane:futures" and "account:paper-1" as a person says them. */
-export function reachName(reach: string): string {
-  const [kind, name] = reach.split(":");
-  return name === undefined ? "everything" : `${kind} ${name}`;
-}

@@ -82,6 +82,7 @@ export interface Check {
   answer: string;
   code?: string | null;
   reason?: string | null;
+  numbers?: Record<string, string>;
 }
 
 export interface Verdict {
@@ -110,6 +111,7 @@ export interface Alert {
   strategy?: string | null;
   action?: string | null;
   symbol?: string | null;
+  instrument?: string | null;
   signal_id?: string | null;
 }
 

@@ -19,9 +19,13 @@ FOUND: Final = 1
 MISUSE: Final = 2
 COULD_NOT: Final = 3
 
+PIPE_WIDTH: Final = 320
+
 State = Annotated[Path, typer.Option(
     "--state", envvar="INTERLOCK_STATE", help="The state directory.", show_envvar=True, file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else on stdout.")]
+
+_CELLS: Final = {None: "", True: "yes", False: "no"}
 
 
 def story(text: str) -> None:
@@ -58,19 +62,23 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
     if not rows:
         print(empty)
         return
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    grid = Table(title=title, title_justify="left", header_style="bold")
+    grid = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD,
+                 pad_edge=False)
     for column in columns:
-        grid.add_column(column, overflow="fold")
+        grid.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         grid.add_row(*row)
-    Console().print(grid)
+    # A pipe has no width of its own: there every row is one line, as tools expect it.
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(grid)
 
 
 def rows_or_json(rows: Sequence[dict[str, Any]], *, as_json: bool, title: str, columns: Sequence[str], empty: str,
-                 cell: Callable[[Any], str] = lambda value: "" if value is None else str(value)) -> None:
+                 cell: Callable[[Any], str] = lambda value: _CELLS[value] if value is None or isinstance(value, bool) else str(value)
+                 ) -> None:
     """The same rows either way."""
     if as_json:
         print_json(list(rows))

@@ -7,7 +7,7 @@ recorded and decides nothing again.
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -62,7 +62,7 @@ from interlock.model.report import ORDER_REPORTS, AccountRead, LineChanged, Orde
 from interlock.model.signal import AccountIntent, AlertAccepted, Held, Intent, Purpose, Side
 from interlock.model.tape import MarketMessage
 from interlock.model.verdict import Cleared, SizedIntent, Verdict
-from interlock.model.view import Mark, Regime
+from interlock.model.view import Mark, Regime, Session
 from interlock.regimes.structure import StructureRegime
 from interlock.routing.stage import Routing
 
@@ -166,6 +166,12 @@ class Engine:
         self._trade_date = ""
         self._seq = 0
         self._hash = b""
+        self._sessions: dict[str, Session] = {}        # the last one of each instrument
+        self._held: dict[tuple[str, str, str], PositionView] = {}      # since the last payload that may have moved one
+        self._reactions: dict[type, Callable[[Any, Nanos], Iterable[Payload]]] = {
+            Bar: self._decide, Trade: self._on_nothing, MarketState: self._on_nothing, Proof: self._on_nothing,
+            AlertAccepted: self._alert, Intent: self._route, CommandGiven: self._on_command, Started: self._on_started,
+            LineChanged: self._on_line, AccountRead: self._on_read, OrderFilled: self._on_filled, Tick: self._on_tick}
 
     # -- the step
 
@@ -176,11 +182,14 @@ class Engine:
         self.apply(message, ts)
         outputs: list[Payload] = []
         waiting: deque[Payload | MarketMessage] = deque((message,))
+        reactions, executed = self._reactions, self._executed
         while waiting:
-            for output in self._react(waiting.popleft(), ts):
-                self.apply(output, ts)
+            asked = waiting.popleft()
+            for output in reactions.get(type(asked), executed)(asked, ts):
                 outputs.append(output)
-                waiting.append(output)
+                if type(output) is not Held:   # by far the most frequent answer; it changes nothing and nobody answers it
+                    self._fold(output, ts)
+                    waiting.append(output)
             if len(outputs) > ANSWERS_MAX:
                 raise InvariantBroken(f"more than {ANSWERS_MAX} answers to one {type(message).__name__}")
         return outputs
@@ -192,14 +201,13 @@ class Engine:
         kind = type(message)
         if kind is Bar:
             self._on_bar(message)  # type: ignore[arg-type]
-        elif kind is Held:
-            return  # by far the most frequent answer, and it changes nothing
         elif kind in _MARKET:
             self._on_market(message)  # type: ignore[arg-type]
-        else:
+        elif kind is not Held:
             self._fold(message, ts)  # type: ignore[arg-type]
 
     def _fold(self, payload: Payload, ts: Nanos) -> None:
+        self._held.clear()
         match payload:
             case Header() | ConfigRead() | Stopped():
                 self.begun.apply(payload)
@@ -238,41 +246,37 @@ class Engine:
             else:
                 self.ledger.settle(record)
 
-    def _react(self, message: Payload | MarketMessage, ts: Nanos) -> Iterator[Payload]:
-        match message:
-            case Bar():
-                yield from self._decide(message, ts)
-                yield from self._executed(message, ts)
-            case Quote():
-                yield from self._executed(message, ts)
-            case Held() | Trade() | MarketState() | Proof():
-                return
-            case AlertAccepted():
-                yield from self._alert(message, ts)
-            case Intent():
-                yield from self._route(message, ts)
-            case CommandGiven():
-                yield from answer_command(message, self.setup, self.latches, self.ledger, self.execution)
-            case Started():
-                yield from self._noted(self.execution.resume(ts), ts)
-            case LineChanged(is_up=True):
-                yield ReadRequested(message.account, "the line came up")
-                yield from self._executed(message, ts)
-            case AccountRead():
-                yield from self._reconcile(message, ts)
-                yield from self._executed(message, ts)
-            case OrderFilled():
-                closed, self._closed = self._closed, []
-                yield from closed
-                yield from self._disown()
-                yield from self._executed(message, ts)
-            case Tick():
-                for account, due in tuple(self._rechecks.items()):
-                    if due <= ts:
-                        yield ReadRequested(account, "a difference may have been a report on its way")
-                yield from self._executed(message, ts)
-            case _:
-                yield from self._executed(message, ts)
+    # -- what follows from a message; from every other kind, only what execution makes of it
+
+    def _on_nothing(self, _message: MarketMessage, _ts: Nanos) -> Iterator[Payload]:
+        return iter(())
+
+    def _on_command(self, given: CommandGiven, _ts: Nanos) -> Iterator[Payload]:
+        return answer_command(given, self.setup, self.latches, self.ledger, self.execution)
+
+    def _on_started(self, _started: Started, ts: Nanos) -> Iterator[Payload]:
+        return self._noted(self.execution.resume(ts), ts)
+
+    def _on_line(self, line: LineChanged, ts: Nanos) -> Iterator[Payload]:
+        if line.is_up:
+            yield ReadRequested(line.account, "the line came up")
+        yield from self._executed(line, ts)
+
+    def _on_read(self, read: AccountRead, ts: Nanos) -> Iterator[Payload]:
+        yield from self._reconcile(read, ts)
+        yield from self._executed(read, ts)
+
+    def _on_filled(self, fill: OrderFilled, ts: Nanos) -> Iterator[Payload]:
+        closed, self._closed = self._closed, []
+        yield from closed
+        yield from self._disown()
+        yield from self._executed(fill, ts)
+
+    def _on_tick(self, tick: Tick, ts: Nanos) -> Iterator[Payload]:
+        for account, due in tuple(self._rechecks.items()):
+            if due <= ts:
+                yield ReadRequested(account, "a difference may have been a report on its way")
+        yield from self._executed(tick, ts)
 
     # -- the market
 
@@ -282,7 +286,7 @@ class Engine:
         self.marks.on_bar(bar)
         self.rows_fed += 1
         self._changed = None
-        session = self.views.session(symbol, bar.ts_event)
+        session = self._session(symbol, bar.ts_event)
         if session.trade_date > self._trade_date:
             self._trade_date, marks = session.trade_date, self.views.mids()
             for account in self.setup.accounts:
@@ -296,6 +300,13 @@ class Engine:
             self.regimes[symbol] = looked
             if before is None or before.name != looked.name:
                 self._changed, self._before = looked, "" if before is None else before.name
+
+    def _session(self, symbol: str, ts: Nanos) -> Session:
+        """The session that `ts` lies in, whose `local_minute` may be that of an earlier bar."""
+        session = self._sessions.get(symbol)
+        if session is None or not session.ts_open <= ts < session.ts_close:
+            session = self._sessions[symbol] = self.views.session(symbol, ts)
+        return session
 
     def _on_market(self, message: MarketMessage) -> None:
         match message:
@@ -334,9 +345,16 @@ class Engine:
         if row is not None and row.ts_event == bar.ts_event:
             regime = self.regimes.get(symbol)
             yield from self.decisions.decide(bar, row, {} if regime is None else {regime.detector: regime}, self._position, ts)
+        yield from self._executed(bar, ts)
 
     def _position(self, lane: str, strategy: str, symbol: str) -> PositionView:
         """What a strategy holds of an instrument over its accounts, and whether an entry is under way."""
+        held = self._held.get((lane, strategy, symbol))
+        if held is None:
+            held = self._held[lane, strategy, symbol] = self._look_at(lane, strategy, symbol)
+        return held
+
+    def _look_at(self, lane: str, strategy: str, symbol: str) -> PositionView:
         largest = ZERO
         for position in self.ledger.positions():
             if position.instrument == symbol and position.strategy == strategy and position.lane == lane \
@@ -372,7 +390,7 @@ class Engine:
                 yield routed
 
     def _executed(self, message: Any, ts: Nanos) -> Iterator[Payload]:
-        yield from self._noted(self.execution.react(message, ts, self), ts)
+        return self._noted(self.execution.react(message, ts, self), ts)
 
     def _noted(self, outputs: Iterable[Any], ts: Nanos) -> Iterator[Payload]:
         """What execution answers: payloads go out, intents of its own pass the gate, wakes are noted."""
@@ -475,6 +493,7 @@ class Engine:
         self._trade_date, self._rechecks, self.intake_snapshot = kept.trade_date, kept.rechecks, kept.intake
         for room in ("latches", "marks", "ledger", "execution", "decisions", "views"):
             getattr(self, room).restore(getattr(kept, room))
+        self._sessions, self._held = {}, {}
         notes = []
         for (symbol, timeframe), table in self.tables.items():
             try:

@@ -124,5 +124,22 @@ INTAKE: Final = (
          "Report it with the alert's entry."),
 )
 
+_PAGE: Final = "page and API"
+
+PAGE: Final = (
+    Code("token.wrong", _PAGE, "No token of the page, or a wrong one.", "Open the link that `interlock run` printed."),
+    Code("origin.foreign", _PAGE, "A page of another origin asked for an act.", "Use the desk's own page."),
+    Code("body.too_large", _PAGE, "The request is larger than any act needs.", "Send what docs/dashboard.md describes."),
+    Code("request.invalid", _PAGE, "A field of the request is missing or of the wrong type.", "Correct it; the reason names it."),
+    Code("instrument.unknown", _PAGE, "No instrument of this desk has that name.", "Use a name that the page shows."),
+    Code("account.unknown", _PAGE, "No account of this desk has that name.", "Use a name that `interlock accounts` lists."),
+    Code("door.closed", _PAGE, "The engine takes no commands: it has stopped, or too many wait.",
+         "Look at `interlock status`; `interlock kill` works without an engine too."),
+    Code("door.no_answer", _PAGE, "The engine has not answered in time; the command may still take effect.",
+         "Look at `interlock status` before giving it again."),
+    Code("http.404", _PAGE, "There is nothing at that address.", "Open / and follow the page."),
+    Code("http.405", _PAGE, "That address answers another method.", "Use the method that the answer's allow header names."),
+)
+
 CODES: Final[dict[str, Code]] = catalogue(INTAKE)
 """Every code that an answer, a refusal or a reject may carry."""

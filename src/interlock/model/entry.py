@@ -6,7 +6,7 @@ before it, so every record checks itself, names its predecessor and cannot be mo
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 import msgspec
@@ -98,6 +98,11 @@ HEAD_SIZE: Final = _HEAD.size
 HASH_SIZE: Final = 32
 FLAG_HOST: Final = 1
 
+digest_head: Final = struct.Struct("<qI").pack
+"""What stands before a payload in the digest: its engine time and length."""
+
+_pack: Final = _HEAD.pack
+_sha256: Final = hashlib.sha256
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Payload] = msgspec.msgpack.Decoder(Payload)
 
@@ -139,14 +144,13 @@ class Raw(Struct, frozen=True):
         return Entry(self.seq, self.ts, self.cause, self.is_host, payload, self.prev_hash, self.hash)
 
 
-def encode_payload(payload: Payload) -> bytes:
-    return _encoder.encode(payload)
+encode_payload: Final[Callable[[Payload], bytes]] = _encoder.encode
 
 
 def record(seq: int, ts: Nanos, cause: int, is_host: bool, prev_hash: bytes, payload: bytes) -> tuple[bytes, bytes]:
     """The record's bytes, and its hash."""
-    body = _HEAD.pack(HEAD_SIZE + len(payload) + HASH_SIZE, seq, ts, cause, FLAG_HOST if is_host else 0, prev_hash) + payload
-    digest = hashlib.sha256(body).digest()
+    body = _pack(HEAD_SIZE + len(payload) + HASH_SIZE, seq, ts, cause, FLAG_HOST if is_host else 0, prev_hash) + payload
+    digest = _sha256(body).digest()
     return body + digest, digest
 
 
@@ -179,4 +183,4 @@ def records(blob: bytes, *, prev_hash: bytes, first_seq: int) -> Iterator[Raw]:
 
 def digest_bytes(ts: Nanos, payload: bytes) -> bytes:
     """What one entry adds to the digest: its engine time and payload, length first; no seq, no chain hash."""
-    return struct.pack("<qI", ts, len(payload)) + payload
+    return digest_head(ts, len(payload)) + payload

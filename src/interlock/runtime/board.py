@@ -214,7 +214,7 @@ class Board:
 
     def killed(self, reach: str | None, why: str = "", ts: Nanos = 0, *, cancelled: int | None = None,
                at_risk: str | None = None) -> None:
-        """The latch of one reach ("all", "lane:futures", "account:paper-1") is set; None: every latch is off."""
+        """The latch of one reach ("everything", "lane futures", "account paper-1") is set; None: all are off."""
         if reach is None:
             self._killed.clear()
         else:

@@ -33,9 +33,10 @@ from interlock.storage.journal import Journal
 
 log = structlog.get_logger("interlock.desk")
 
-MARKET: Final = (Quote, Trade, MarketState, Proof)
-ACTS: Final = (Attempt, CancelRequested, LookupRequested, ReadRequested)
+MARKET: Final = frozenset((Quote, Trade, MarketState, Proof))
+ACTS: Final = frozenset((Attempt, CancelRequested, LookupRequested, ReadRequested))
 """What leaves for a broker once it is durable."""
+RELEASED: Final = ACTS | {Clearance}
 
 
 class Watcher(Protocol):
@@ -82,7 +83,8 @@ class Desk:
     def turn(self, message: Any, *, reply: asyncio.Future[Any] | None = None) -> list[Payload]:
         """Step one input at the engine clock and append it with all it produced."""
         now = self.clock.now()
-        if isinstance(message, MARKET):
+        kind = type(message)
+        if kind in MARKET:
             self.journal.tape(message)
             outputs = self.engine.step(now, message)
             for watcher in self._watchers:
@@ -91,10 +93,10 @@ class Desk:
                 return outputs
             cause = 0
         else:
-            if isinstance(message, CommandGiven):
+            if kind is CommandGiven:
                 message = CommandGiven(message.command, message.who, message.origin, now)
             cause, digest = self._append(now, message, 0)
-            if isinstance(message, AlertReceived):
+            if kind is AlertReceived:
                 self.intake.apply(message, now)
                 answer = self.intake.react(message, now)
                 self.intake.apply(answer, now)
@@ -117,7 +119,7 @@ class Desk:
     def _append(self, now: Nanos, payload: Payload, cause: int) -> tuple[int, bytes]:
         seq, digest = self.journal.append(now, payload, cause=cause)
         self._open.entries.append((seq, now, payload))
-        if isinstance(payload, ACTS):
+        if type(payload) in ACTS:
             self._open.is_urgent = True
         return seq, digest
 
@@ -157,15 +159,18 @@ class Desk:
         for reply, answer in closing.replies:
             if not reply.done():
                 reply.set_result(answer)
-        await self._release(closing.entries)
-        for seq, ts, payload in closing.entries:
-            for watcher in self._watchers:
+        if closing.is_urgent:
+            await self._release(closing.entries)
+        for watcher in self._watchers:
+            for seq, ts, payload in closing.entries:
                 watcher.on_entry(seq, ts, payload)
 
     async def _release(self, entries: list[tuple[int, Nanos, Payload]]) -> None:
         clearances: dict[tuple[str, int], Clearance] = {}
         acts: list[Callable[[], Coroutine[Any, Any, None]]] = []
         for _, _, payload in entries:
+            if type(payload) not in RELEASED:
+                continue
             if isinstance(payload, Clearance):
                 clearances[payload.content.nonce] = payload
             elif isinstance(payload, Attempt):

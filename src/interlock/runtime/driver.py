@@ -75,6 +75,7 @@ class Driver:
         self.on_progress: Callable[[float], None] | None = None
         self._is_stopping = False
         self._has_ended = desk.engine.feed_ended
+        self._has_begun = False
         self._next_ping = 0
         self._next_read = 0
 
@@ -119,23 +120,29 @@ class Driver:
 
     def _deliver(self) -> int:
         """Deliver what is due, in order, until something must be settled first."""
-        desk, clock, target = self.desk, self.clock, self.clock.target()
+        desk, clock, target, waiting = self.desk, self.clock, self.clock.target(), self.desk.inbox.items
         for count in range(TURNS_MAX):
-            if desk.is_urgent or len(desk.inbox):
+            if waiting or desk.is_urgent:
                 return count
             wake = desk.engine.next_wake()
             venue_due = self._venue_due()
-            data = self.source.peek()
-            if data is None and not self._has_ended:
-                self._has_ended = True
-                desk.turn(FeedEnded(self.source.name, self.source.rows))
-                if self.on_progress is not None:
-                    self.on_progress(1.0)
-                continue
-            if data is not None and isinstance(clock, PlaybackClock):
-                clock.start(data)
-                target = clock.target()
-            due = min((at for at in (wake, venue_due, data) if at is not None), default=None)
+            due = data = self.source.peek()
+            if data is None:
+                if not self._has_ended:
+                    self._has_ended = True
+                    desk.turn(FeedEnded(self.source.name, self.source.rows))
+                    if self.on_progress is not None:
+                        self.on_progress(1.0)
+                    continue
+            elif not self._has_begun:
+                self._has_begun = True
+                if isinstance(clock, PlaybackClock):
+                    clock.start(data)
+                    target = clock.target()
+            if venue_due is not None and (due is None or venue_due < due):
+                due = venue_due
+            if wake is not None and (due is None or wake < due):
+                due = wake
             if due is None or due > target:
                 return count + self._machinery()
             clock.move(due)
@@ -156,7 +163,7 @@ class Driver:
             safe.on_market(message)
         # What the venue made of it happened before the row was known to us: its reports come first.
         self._drain()
-        while len(self.desk.inbox) and not self._is_wall:
+        while self.desk.inbox.items and not self._is_wall:
             self.desk.take(TURNS_MAX)
         self.desk.turn(message)
 

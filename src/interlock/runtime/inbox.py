@@ -22,36 +22,36 @@ class Inbox:
     """A bounded queue of one event loop. Full is refused at the door, never dropped behind it."""
 
     def __init__(self, bound: int = 8192) -> None:
-        self._items: deque[Item] = deque()
+        self.items: deque[Item] = deque()
         self._bound = bound
         self._arrived: asyncio.Event | None = None
         self.closed_by: str | None = None
 
     def put(self, message: Payload | MarketMessage) -> None:
         """From inside: reports, readings. Never refused, because what has happened has happened."""
-        self._items.append(Item(message))
+        self.items.append(Item(message))
         self.wake()
 
     async def ask(self, message: Payload) -> Any:
         """From outside: put it in, and wait until its turn is durable. Raises StorageError when it cannot be written."""
         if self.closed_by is not None:
             raise StorageError(self.closed_by)
-        if len(self._items) >= self._bound:
+        if len(self.items) >= self._bound:
             raise StorageError(f"{self._bound} messages wait already; nothing more is taken in until they are written")
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._items.append(Item(message, reply))
+        self.items.append(Item(message, reply))
         self.wake()
         return await reply
 
     def take(self) -> Item | None:
-        return self._items.popleft() if self._items else None
+        return self.items.popleft() if self.items else None
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.items)
 
     async def wait(self, seconds: float | None) -> None:
         """Until something arrives, or so many seconds."""
-        if self._items:
+        if self.items:
             return
         self._arrived = asyncio.Event()
         try:

@@ -20,7 +20,7 @@ from interlock.model.market import Bar
 from interlock.model.money import DAY, Nanos, plain
 from interlock.model.record import Attempt
 from interlock.model.report import OrderFilled
-from interlock.model.signal import AlertAccepted, Intent
+from interlock.model.signal import AlertAccepted, Held, Intent
 from interlock.model.verdict import Refused, Verdict
 from interlock.runtime.clock import PLAYBACK, VIRTUAL, PlaybackClock
 from interlock.runtime.sources import Recordings, SimulatedMarketplace
@@ -43,6 +43,8 @@ class Tally:
 
     def on_entry(self, seq: int, ts: Nanos, payload: Payload) -> None:  # noqa: ARG002
         kind = type(payload)
+        if kind is Held:
+            return
         if kind is Bar:
             self.bars += 1
         elif isinstance(payload, Intent | AlertAccepted):

@@ -48,7 +48,7 @@ class RecordedSource:
         message = self._next
         if message is None:
             return None
-        return message.ts_known if isinstance(message, Bar) else message.ts_recv
+        return message.ts_known if type(message) is Bar else message.ts_recv  # type: ignore[union-attr]
 
     def take(self) -> MarketMessage:
         message = self._next

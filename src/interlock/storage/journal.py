@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from interlock.errors import JournalDamaged
 from interlock.model import tape as rows
-from interlock.model.entry import GENESIS, HOST, Entry, Payload, digest_bytes, encode_payload, record
+from interlock.model.entry import GENESIS, HOST, Entry, Payload, digest_bytes, digest_head, encode_payload, record
 from interlock.model.money import Nanos
 from interlock.model.record import TapeMark
 from interlock.model.tape import ROW_SIZE, MarketMessage
@@ -45,6 +45,7 @@ class Journal:
     def __init__(self, store: Kept, *, with_digest: bool = False) -> None:
         self._seq, self._hash, self._row = store.head()
         self._digest = hashlib.sha256() if with_digest else None
+        self._undigested: list[bytes] = []
         self.ts: Nanos = 0             # of the last entry appended here
         self._unmarked = self._row - _marked(store)
         self._row_hash = hashlib.sha256()
@@ -62,7 +63,6 @@ class Journal:
         self._first_seq, self._prev_hash, self._first_row = self._seq + 1, self._hash, self._row
         self._records: list[bytes] = []
         self._rows: list[bytes] = []
-        self._bytes = 0
 
     @property
     def head(self) -> tuple[int, bytes]:
@@ -77,7 +77,7 @@ class Journal:
     @property
     def pending(self) -> Pending:
         """What the next `seal` will take."""
-        return Pending(len(self._records), len(self._rows), self._bytes + len(self._rows) * ROW_SIZE)
+        return Pending(len(self._records), len(self._rows), sum(map(len, self._records)) + len(self._rows) * ROW_SIZE)
 
     def append(self, ts: Nanos, payload: Payload, *, cause: int = 0) -> tuple[int, bytes]:
         """Add an entry to the open batch; its seq and hash. Rows that came before it are named first, by an entry of
@@ -87,13 +87,12 @@ class Journal:
         encoded = encode_payload(payload)
         is_host = type(payload) in _HOST
         self._seq = seq = self._seq + 1
-        body, self._hash = record(seq, ts, cause, is_host, self._hash, encoded)
+        body, digest = record(seq, ts, cause, is_host, self._hash, encoded)
+        self._hash, self.ts = digest, ts
         self._records.append(body)
-        self._bytes += len(body)
-        self.ts = ts
         if self._digest is not None and not is_host:
-            self._digest.update(digest_bytes(ts, encoded))
-        return seq, self._hash
+            self._undigested += digest_head(ts, len(encoded)), encoded
+        return seq, digest
 
     def _mark(self, ts: Nanos) -> None:
         mark = TapeMark(self._unmarked, self._row, self._row_hash.hexdigest())
@@ -111,6 +110,7 @@ class Journal:
 
     def seal(self, snapshot: bytes | None = None) -> Batch:
         """Close the open batch and begin the next. `snapshot` is the state after all that was appended."""
+        self._digest_all()
         batch = Batch(self._first_seq, self._seq, self._prev_hash, self._hash, b"".join(self._records), self._first_row,
                       b"".join(self._rows), snapshot)
         self._begin()
@@ -118,7 +118,14 @@ class Journal:
 
     def digest(self) -> str:
         """SHA-256 over the canonical bytes of every entry that holds no host facts, hex; "" if none is kept."""
+        self._digest_all()
         return self._digest.hexdigest() if self._digest else ""
+
+    def _digest_all(self) -> None:
+        """Take in what has waited: one long update costs far less than many short ones."""
+        if self._digest is not None and self._undigested:
+            self._digest.update(b"".join(self._undigested))
+            self._undigested = []
 
 
 class Opened(Struct, frozen=True):

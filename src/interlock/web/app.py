@@ -14,15 +14,17 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
+from interlock.errors import StorageError
 from interlock.model.command import Command, DisableAccount, EnableAccount, Kill, Release
 from interlock.model.ids import AccountName, LaneName
 from interlock.runtime.board import Board
 from interlock.web.auth import Entrance, Guard
-from interlock.web.door import CommandDoor, DoorClosed, NoAnswer
+from interlock.web.door import CommandDoor
 from interlock.web.plain import NOT_BUILT
 from interlock.web.socket import Pages
 
 STATIC: Final = Path(__file__).parent / "static"
+ANSWER_WITHIN: Final = 5.0             # seconds that a page waits for the outcome of an act
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Why = Annotated[str, Field(min_length=1, max_length=500)]
@@ -72,7 +74,8 @@ class Assets(StaticFiles):
 
 
 def create_app(*, board: Board, door: CommandDoor, token: str, hook: ASGIApp | None,
-               health: Callable[[], dict[str, Any] | None], static: Path | None = STATIC) -> FastAPI:
+               health: Callable[[], dict[str, Any] | None], static: Path | None = STATIC,
+               answer_within: float = ANSWER_WITHIN) -> FastAPI:
     """The ASGI application of the main port.
 
     `health` answers None while the desk starts, else what `/health` shows. `hook` is served under `/hook/` as it is.
@@ -83,7 +86,7 @@ def create_app(*, board: Board, door: CommandDoor, token: str, hook: ASGIApp | N
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(HTTPException, _refuse_http)
     _add_reads(app, board, health)
-    _add_acts(app, board, door)
+    _add_acts(app, board, door, answer_within)
     pages = Pages(board, health)
 
     @app.websocket("/ws")
@@ -125,7 +128,7 @@ def _add_reads(app: FastAPI, board: Board, health: Callable[[], dict[str, Any] |
         return Json(board.positions())
 
 
-def _add_acts(app: FastAPI, board: Board, door: CommandDoor) -> None:
+def _add_acts(app: FastAPI, board: Board, door: CommandDoor, answer_within: float) -> None:
     async def submit(command: Command, request: Request) -> Response:
         lane, account = getattr(command, "lane", None), getattr(command, "account", None)
         if lane is not None and lane not in board.lane_names:
@@ -133,12 +136,16 @@ def _add_acts(app: FastAPI, board: Board, door: CommandDoor) -> None:
         if account is not None and account not in board.account_names:
             return _refusal(404, "account.unknown", f"no account {account!r} on this desk")
         client = request.client
+        # shielded: a command that was given is not taken back because nobody waits for its answer any more
+        asked = asyncio.ensure_future(door.submit(command, who=client.host if client else "unknown", origin="page"))
         try:
-            answer = await door.submit(command, who=client.host if client else "unknown", origin="page")
-        except DoorClosed as e:
-            return _refusal(503, "door.closed", str(e))
-        except NoAnswer as e:
-            return _refusal(504, "door.no_answer", str(e))
+            answer = await asyncio.wait_for(asyncio.shield(asked), answer_within)
+        except StorageError as e:
+            return _refusal(503, "door.closed", f"the command was not given: {e}")
+        except TimeoutError:
+            asked.add_done_callback(_look_away)
+            return _refusal(504, "door.no_answer", f"no answer within {answer_within:g} s; the command may still take "
+                            "effect. Look at the desk, or use `interlock kill` in a terminal")
         return Json(answer, 200 if answer.get("ok", True) else 409)
 
     @app.post("/api/kill")
@@ -172,6 +179,12 @@ def _add_page(app: FastAPI, static: Path) -> None:
         return Response(drawing, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
 
     app.mount("/assets", Assets(directory=static / "assets", check_dir=False))
+
+
+def _look_away(asked: "asyncio.Future[dict[str, Any]]") -> None:
+    """Take the late answer, or its failure, of a command that nobody waits for: the journal holds the outcome."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def _read(path: Path) -> bytes | None:

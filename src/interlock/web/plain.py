@@ -24,7 +24,7 @@ def _page(title: str, body: str) -> str:
 LOCKED: Final = _page(
     "Interlock is locked",
     "<p>This page needs the link that <code>interlock run</code> printed when it started. Open that link once in this "
-    "browser; a cookie remembers it afterwards.</p><p>A restart makes a new link.</p>")
+    "browser; a cookie remembers it afterwards.</p>")
 
 NOT_BUILT: Final = _page(
     "Interlock is running",
