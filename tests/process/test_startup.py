@@ -80,7 +80,7 @@ def begun(a_begun_state: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    (("risk_per_trade", "risk_per_trad"), ("gate.risk_per_trad", "did you mean", "risk_per_trade")),
+    (("risk_per_trade", "risk_per_trad"), ("gate.risk_per_trad'", "nearest valid one", "gate.risk_per_trade'")),
     (('risk_per_trade = "120"', 'risk_per_trade = "0"'), ("gate.risk_per_trade", "above zero", "found 0")),
     (('mode = "paper"', 'mode = "papper"'), ("desk.mode", "papper")),
     (("[gate]", "[gate"), ("interlock.toml", "line")),
@@ -100,8 +100,8 @@ def test_a_directory_without_state_is_told_how_to_get_one(tmp_path: Path):
 
 @pytest.mark.parametrize(("name", "text", "words"), [
     ("mnq.csv", "ts_event,open,high\n2024-01-02T14:30:00Z,1,2\n", ("mnq.csv", "wrong columns", "missing low, close, volume")),
-    ("mnq.csv", "ts_event,open,high,low,close,volume\n2024-01-02T14:31:00Z,17000,17001,16999,17000,5\n"
-                "2024-01-02T14:30:00Z,17000,17001,16999,17000,5\n", ("mnq.csv", "row 2")),
+    ("mnq.csv", "ts_event,open,high,low,close,volume\n" + "".join(
+        f"2024-01-02T14:{minute}:00Z,17000,17001,16999,17000,5\n" for minute in (30, 31, 32, 35, 34, 36)), ("mnq.csv", "row 5")),
     ("mnq.parquet", "PAR1 and no more", ("mnq.parquet",)),
 ])
 def test_a_bad_recording_is_refused_by_name(state: Path, tmp_path: Path, name: str, text: str, words: tuple[str, ...]):
@@ -221,7 +221,8 @@ def test_a_disk_that_fills_up_ends_the_desk_and_loses_nothing(state: Path, names
     said = [line for line in desk.said().splitlines() if line.startswith("interlock: ")]
     assert ended == COULD_NOT
     assert len(said) == 1
-    assert "full" in said[0]
+    assert "No space left on device" in said[0]
+    assert "ree" in said[0], "it does not say what to do"
     assert "Traceback" not in desk.said()
     # A kill can be written down all the same: room was set aside for it.
     killed = interlock("kill", "--state", small, "--why", "full disk", "--json", prefix=namespace.prefix)
@@ -391,7 +392,7 @@ def test_a_run_that_is_interrupted_and_resumed_has_the_same_digest(tmp_path: Pat
     """By SIGTERM or SIGKILL, twice, in the middle."""
     desk = playing(tmp_path)
     for share in (0.25, 0.6):
-        desk.start("--data", f"MNQ={recording}", "--speed", "100000")
+        desk.start("--data", f"MNQ={recording}", "--speed", "20000")
         reached = wait_until_played(desk, share)
         assert reached < 1.0, "it was over before it could be interrupted"
         desk.end(is_kind=is_kind)
@@ -407,15 +408,11 @@ def test_another_recording_is_refused_on_a_directory_that_was_begun(tmp_path: Pa
     desk.start("--data", f"MNQ={recording}", "--speed", "max")
     wait_until_played(desk)
     assert desk.end() == 0
-    before = contents(desk.state)
+    before = verify(desk.state)
     other = write_recording(tmp_path / "other.csv", 100, seed=2)
     told = run(desk.state, "--data", f"MNQ={other}", "--speed", "max")
     assert told.returncode == MISUSE
     assert told.stderr.splitlines()[-1].startswith("interlock: ")
     assert "Give the same --data again" in told.stderr
     assert_one_message(run(desk.state), MISUSE, "playback", "--data")
-    # A start that was refused after the lease was taken may note that it was there, and no more than that.
-    assert verify(desk.state)["ok"]
-    assert contents(desk.state).keys() == before.keys()
-
-
+    assert verify(desk.state) == before

@@ -86,8 +86,11 @@ def test_an_engine_taken_out_in_the_middle_and_put_back_from_its_snapshot_goes_o
     built = build_desk(loaded, memory_place(), PlaybackClock(None, kind=PLAYBACK), recordings, watchers=(Tally(),),
                        ends_with_market=True, with_digest=True)
 
-    def renew(share: float) -> None:
-        if waiting and share >= waiting[0]:
+    source = built.driver.source
+    take = source.take
+
+    def take_after_renewal() -> Any:
+        if waiting and source.share() >= waiting[0]:
             waiting.pop(0)
             old = built.desk.engine
             fresh = Engine(built.setup, old._signer)
@@ -95,8 +98,9 @@ def test_an_engine_taken_out_in_the_middle_and_put_back_from_its_snapshot_goes_o
             assert kept is not None
             assert fresh.restore(kept) == [], "nothing starts cold"
             built.desk.engine = fresh
+        return take()
 
-    built.driver.on_progress = renew
+    source.take = take_after_renewal  # type: ignore[method-assign]
     asyncio.run(built.driver.run())
     digest = built.opened.journal.digest()
     built.close("the recording has ended")

@@ -18,6 +18,8 @@ FINE: Final = 0
 FOUND: Final = 1
 MISUSE: Final = 2
 COULD_NOT: Final = 3
+LOOK: Final = ("; the journal is damaged and was left as it is: look with `interlock journal verify`, mend a copy with "
+               "`interlock journal repair`")
 
 PIPE_WIDTH: Final = 320
 
@@ -43,7 +45,7 @@ def errors_said() -> Iterator[None]:
     try:
         yield
     except JournalDamaged as error:
-        story(f"interlock: {error}")
+        story(f"interlock: {error}{'' if 'interlock journal' in str(error) else LOOK}")
         raise typer.Exit(FOUND) from None
     except (ConfigError, InputError) as error:
         story(f"interlock: {error}")

@@ -9,13 +9,14 @@ import msgspec
 from interlock.config import build
 from interlock.config.load import load
 from interlock.engine.commands import answer, outcome
-from interlock.errors import InputError, LeaseHeld, StorageError
-from interlock.model.command import Command, CommandGiven
+from interlock.errors import InputError, JournalDamaged, LeaseHeld, StorageError
+from interlock.model.command import Command, CommandGiven, Kill
 from interlock.model.entry import Payload
 from interlock.records import Records
 from interlock.runtime.control import ask
-from interlock.runtime.wiring import Place, state_place
+from interlock.runtime.wiring import state_place
 from interlock.storage.journal import open_journal
+from interlock.storage.reserve import Reserve
 
 TRIES = 3
 
@@ -36,9 +37,21 @@ def give(directory: Path, command: Command) -> dict[str, Any]:
 
 
 def _append(directory: Path, command: Command, who: str) -> dict[str, Any]:
+    """By our own hand; on a full disk the emergency reserve is given for it, because a kill must be written in any case."""
+    try:
+        return _write(directory, command, who)
+    except (LeaseHeld, JournalDamaged):
+        raise
+    except StorageError:
+        if not isinstance(command, Kill) or not Reserve(directory).spend():
+            raise
+        return _write(directory, command, who, spends_reserve=True)
+
+
+def _write(directory: Path, command: Command, who: str, *, spends_reserve: bool = False) -> dict[str, Any]:
     """Take the lease and append the command and its outcome ourselves; the next start finds it in the record."""
     config = load(directory).config
-    with state_place(directory, "interlock command") as place:
+    with state_place(directory, "interlock command", spends_reserve=spends_reserve) as place:
         opened = open_journal(place.store)
         if opened.journal.head[0] == 0:
             raise StorageError(f"{directory} has no journal yet; `interlock run --state {directory}` begins one")
@@ -51,18 +64,8 @@ def _append(directory: Path, command: Command, who: str) -> dict[str, Any]:
         seq, _ = opened.journal.append(ts, given)
         for output in outputs:
             opened.journal.append(ts, output, cause=seq)
-        _commit(place, opened.journal.seal())
+        place.store.commit(opened.journal.seal())
         return outcome(outputs)
-
-
-def _commit(place: Place, batch: Any) -> None:
-    """On a full disk the emergency reserve is spent: a kill must be written down in any case."""
-    try:
-        place.store.commit(batch)
-    except StorageError:
-        if place.reserve is None or not place.reserve.spend():
-            raise
-        place.store.commit(batch)
 
 
 def _checked(found: dict[str, Any], *, is_running: bool) -> dict[str, Any]:

@@ -61,8 +61,9 @@ class Place:
 
 
 @contextmanager
-def state_place(directory: Path, holder: str) -> Iterator[Place]:
-    """Lease the directory, open its journal, and give both back. Raises LeaseHeld, StorageError, JournalDamaged."""
+def state_place(directory: Path, holder: str, *, spends_reserve: bool = False) -> Iterator[Place]:
+    """Lease the directory, open its journal, and give both back. `spends_reserve` leaves the emergency reserve as it was
+    freed, for what has to be written on a full disk. Raises LeaseHeld, StorageError, JournalDamaged."""
     if not os.access(directory, os.W_OK | os.X_OK):
         raise StorageError(f"{directory} cannot be written; the journal lives there, so give this user write access")
     with ExitStack() as stack:
@@ -70,9 +71,7 @@ def state_place(directory: Path, holder: str) -> Iterator[Place]:
         stack.callback(lease.release)
         store = SqliteStore(directory / JOURNAL)
         stack.callback(store.close)
-        reserve = Reserve(directory)
-        if not reserve.is_full:
-            reserve.refill()
+        reserve = None if spends_reserve else Reserve(directory)
         yield Place(directory, store, lease, reserve)
 
 

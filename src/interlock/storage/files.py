@@ -1,5 +1,6 @@
 """What a file needs to be there after a power cut: its bytes synced, and its name synced in its directory."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -46,4 +47,5 @@ def replace(path: Path, body: bytes) -> None:
             os.close(handle)
         rename(draft, path)
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+        what_to_do = "; free some space on that disk" if error.errno == errno.ENOSPC else ""
+        raise StorageError(f"{path} cannot be written: {error.strerror}{what_to_do}") from error
