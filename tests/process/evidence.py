@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
+from tests.process.desk import ACCOUNTS
+
 from interlock.model.command import Killed, Released
 from interlock.model.record import AccountFrozen, AccountThawed, Attempt, IntentAbandoned
 from interlock.model.report import OrderRejected
 from interlock.model.verdict import Cleared, Verdict
 from interlock.records import Records
-from tests.process.desk import ACCOUNTS
 
 T_PROTECT_S = 2.0
 """For so long after a fill the stop may differ from the position."""

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from tests.process.crash import Plan, plans, run
 from tests.process.victim import GAP, POINTS
 

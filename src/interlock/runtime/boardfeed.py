@@ -1,6 +1,6 @@
 """Tells the board what has become durable, and what the market did. It only reads; the board holds nothing of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from interlock.config.schema import Config
 from interlock.engine.step import Engine
@@ -19,8 +19,9 @@ from interlock.model.verdict import Cleared, Verdict
 from interlock.records import check_row, order_row, position_rows, status_rows
 from interlock.runtime.board import Board
 
-HISTORY_BARS = 600
-"""Bars of warm-up history that a chart begins with."""
+SHOWN_AGAIN = (Verdict, OrderFilled, AlertAccepted, AlertRefused, AlertDuplicate, RouteRefused, Intent, ClosedTrade, Alarm,
+               AlarmCleared, Killed, Released, FeedOpened, FeedEnded, StrategyDisabled, Bar)
+"""What the page is told again of the record's last entries after a start."""
 
 
 class BoardFeed:
@@ -37,8 +38,10 @@ class BoardFeed:
         self.progress: Callable[[], float] | None = None   # through a recording; None: no end
         self.rows = 0
 
-    def attach(self, engine: Engine, intake: Intake, *, is_simulated: bool, state_id: str, clock: str, version: str) -> None:
-        """Begin with what the engine knows already: lanes, accounts, orders, positions, latches."""
+    def attach(self, engine: Engine, intake: Intake, *, is_simulated: bool, state_id: str, clock: str, version: str,
+               recent: Iterable[tuple[int, Nanos, Payload]] = ()) -> None:
+        """Begin with what the engine knows already: lanes, accounts, orders, positions, latches; and with the last entries of
+        the record, so that a restart does not empty the page."""
         self._engine, self._intake = engine, intake
         self.board.set_identity(self._config.desk.mode, state_id, clock, version, is_simulated)
         for symbol, timeframe in engine.setup.watched:
@@ -49,6 +52,9 @@ class BoardFeed:
             self.board.order(order_row(record))
         for reach, why in engine.latches.kills.items():
             self.board.killed(reach, why, engine.now)
+        for seq, ts, payload in recent:
+            if isinstance(payload, SHOWN_AGAIN) and not (is_simulated and isinstance(payload, Bar)):
+                self.on_entry(seq, ts, payload)
         self._positions()
         self.refresh()
 
@@ -66,7 +72,8 @@ class BoardFeed:
             equity, cash, day_pnl = engine.views.figures(account)
             line = engine.latches.lines[account]
             self.board.account(
-                row["name"], mode=row["mode"], truth=line.environment or Truth.UNKNOWN.value,
+                row["name"], mode=row["mode"],
+                truth=(line.environment if line.is_up else None) or Truth.UNKNOWN.value,
                 ts_proof=engine.views.proof(account, engine.now) if line.environment else None,
                 evidence=evidence_of(engine, account),
                 enabled=row["enabled"], frozen_by=engine.latches.frozen_by(account), account_id=row["account_id"],

@@ -81,7 +81,8 @@ def create_app(*, board: Board, door: CommandDoor, token: str, hook: ASGIApp | N
     `health` answers None while the desk starts, else what `/health` shows. `hook` is served under `/hook/` as it is.
     `token` is kept as a digest only.
     """
-    app = FastAPI(title="Interlock", docs_url=None, redoc_url=None, openapi_url=None, default_response_class=Json)
+    app = FastAPI(title="Interlock", docs_url=None, redoc_url=None, openapi_url=None, default_response_class=Json,
+                  telemetry={"auto_configure": False})     # a desk tells nobody about itself
     app.add_middleware(Guard, entrance=Entrance(token), hook=hook)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(HTTPException, _refuse_http)

@@ -6,7 +6,7 @@ import os
 import secrets as randomness
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from interlock.intake.hook import TRADINGVIEW, Hook
 from interlock.intake.perimeter import Perimeter
 from interlock.intake.secret_book import SecretBook
 from interlock.model.command import Command
+from interlock.model.entry import Payload
 from interlock.model.ids import LaneName
 from interlock.model.money import plain
 from interlock.model.record import RecordVerified
@@ -43,6 +44,8 @@ from interlock.storage.lease import RENEW_EVERY, Lease
 from interlock.web.app import create_app
 
 PAGE_TOKEN: Final = "page.token"
+RECENT: Final = 5_000
+"""How many of the record's last entries the page is told again after a start."""
 CHART_HISTORY: Final = 600 * 60 * 1_000_000_000
 """How much warm-up history a chart begins with."""
 
@@ -163,6 +166,12 @@ class Service:
                     server.should_exit = True
                 await asyncio.gather(*running, return_exceptions=True)
 
+    def _recent(self) -> Iterator[tuple[int, int, Payload]]:
+        """The last entries of the record, for the page."""
+        store = self._place.store
+        for raw in store.raw(max(1, store.head()[0] - RECENT)):
+            yield raw.seq, raw.ts, raw.decode().payload
+
     async def warm(self, built: Built) -> None:
         """Fast-forward the simulated market with entries off, in a thread: the page and /health answer meanwhile."""
         market = self._market
@@ -174,7 +183,7 @@ class Service:
             if not built.engine.is_warm():
                 raise InputError("the simulated market's history does not warm every feature and regime")
         self._feed.attach(built.engine, built.intake, is_simulated=self._market.is_simulated, state_id=built.state_id,
-                          clock=self._clock.kind, version=__version__)
+                          clock=self._clock.kind, version=__version__, recent=self._recent())
         if isinstance(market, SimulatedMarketplace):
             for bar in history:
                 if bar.ts_known > market.start - CHART_HISTORY:
