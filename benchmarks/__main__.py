@@ -18,15 +18,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec import Struct, to_builtins
+from typing import Final
 
 from benchmarks import bench_live
 from benchmarks.job import Params, plain, replay
 from benchmarks.rig import fdatasync_us
 from benchmarks.walk import write_walk
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct, to_builtins
+
 from interlock.records import JOURNAL
 from interlock.storage.sqlite.store import SqliteStore
 
@@ -90,7 +90,8 @@ def physics(folder: Path, repeats: int) -> list[Row]:
             fact("fdatasync of 4 kB, p99", bench_live.quantile(syncs, 0.99), "us", "the same"),
             fact("sha256 of 1 kB", median_of(repeats, lambda: each(lambda: hashlib.sha256(block).digest())), "us", "hashlib"),
             fact("Ed25519 sign", median_of(repeats, lambda: each(lambda: key.sign(block))), "us", "cryptography"),
-            fact("Ed25519 verify", median_of(repeats, lambda: each(lambda: public.verify(signature, block))), "us", "cryptography")]
+            fact("Ed25519 verify", median_of(repeats, lambda: each(lambda: public.verify(signature, block))), "us",
+                 "cryptography")]
 
 
 def gate(repeats: int) -> list[Row]:
@@ -145,16 +146,17 @@ def live(folder: Path, alerts: int) -> list[Row]:
     many = bench_live.alert_to_wire(folder, accounts=50, count=max(10, alerts // 5), pause=0.5)
     sync = many["fdatasync_p50_us"]
     rows.append(at_most("fan-out to 50 accounts, last one's bytes, p50", many["last_p50_us"], "us", sync + 15_000,
-                        f"POST to the 50th order at the paper wire, {many['measured']} alerts", f"<= fdatasync + 15 ms = {sync + 15_000:,.0f}"))
+                        f"POST to the 50th order at the paper wire, {many['measured']} alerts",
+                        f"<= fdatasync + 15 ms = {sync + 15_000:,.0f}"))
     found = bench_live.intake(folder)
     rows.append(at_least("intake, sustained", found["alerts_per_s"], "alerts/s", 2_000,
-                         f"{found['answered']:,} distinct bodies of 400 B in {found['seconds']} s over 32 kept-alive connections, engine "
-                         f"running; {found['accepted']:,} accepted and each judged for 2 accounts, {found['lost']} lost"))
+                         f"{found['answered']:,} distinct bodies of 400 B in {found['seconds']} s over 32 kept-alive connections, "
+                         f"engine running; {found['accepted']:,} accepted and each judged twice, {found['lost']} lost"))
     stop = bench_live.kill(folder)
     if stop["last_ms"] is not None and stop["working"] >= 200:
         rows.append(at_most(f"kill, cancels of {stop['working']} working orders on the wire", stop["last_ms"], "ms", 250,
-                            f"command over the control socket to the last of {stop['cancels']} cancels; working are the stops and targets "
-                            "of 50 accounts"))
+                            f"command over the control socket to the last of {stop['cancels']} cancels; working are the stops and "
+                            "targets of 50 accounts"))
     else:
         rows.append(Row("kill, cancels on the wire", None, "ms", "<= 250", None,
                         f"left out: {stop['working']} of 200 orders were working"))
@@ -191,13 +193,14 @@ def restart(folder: Path, repeats: int, entries: int) -> list[Row]:
               " ended=time.perf_counter()\n print(ended-ready, built.opened.verified)\n built.committer.close()\n")
     times, verified = [], 0
     for _ in range(repeats):
-        done = subprocess.run([sys.executable, "-c", script, str(state), f"MNQ={file}"], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", script, str(state), f"MNQ={file}"], capture_output=True, text=True,
+                              check=True)
         spent, verified = float(done.stdout.split()[0]), int(done.stdout.split()[1])
         times.append(spent)
     rate = median_of(repeats, lambda: head / seconds_of([*INTERLOCK, "journal", "verify", "--state", str(state), "--json"]))
     return [at_most("restart", statistics.median(times), "s", 2.0,
-                    f"{head:,} entries, left by SIGKILL: wiring from lease to a built desk, {verified:,} entries since the last snapshot "
-                    "checked and folded, the source moved to its row; without starting Python and judging the file"),
+                    f"{head:,} entries, left by SIGKILL: wiring from lease to a built desk, {verified:,} entries since the last "
+                    "snapshot checked and folded, the source moved to its row; without starting Python and judging the file"),
             at_least("verification of the older part", rate, "entries/s", 400_000,
                      f"`interlock journal verify` on those {head:,}, the whole process")]
 

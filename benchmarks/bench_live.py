@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rig import Running, fdatasync_us, make_desk, market_of, running
-from interlock.config.schema import INSTRUMENTS
+
+from interlock.model.instrument import INSTRUMENTS
 from interlock.records import Records
 from interlock.runtime.control import ask
 
@@ -87,7 +88,7 @@ def kill(folder: Path, *, accounts: int = 50, orders: int = 200) -> dict[str, An
             number += 1
             time.sleep(3.0)
             with Records.open(directory) as records:
-                working = len([order for order in records.engine.execution.orders.open_orders()])
+                working = len(records.engine.execution.orders.open_orders())
         began = time.monotonic_ns()
         answer = ask(directory, "command", command={"type": "kill", "why": "benchmark", "scope": "all"}, who="benchmark") or {}
         told = time.monotonic_ns()
@@ -143,8 +144,8 @@ async def _client(directory: Path, port: int, seconds: float, lines: int) -> dic
     await asyncio.gather(*(one() for _ in range(lines)))
     spent = time.monotonic() - began
     return {"seconds": round(spent, 2), "answered": len(slowest), "alerts_per_s": round(len(slowest) / spent),
-            "accepted_per_s": round(len(accepted) / spent), "codes": codes, "answer_p99_ms": round(quantile(slowest, 0.99) * 1e3, 1),
-            "accepted_ids": accepted}
+            "accepted_per_s": round(len(accepted) / spent), "codes": codes,
+            "answer_p99_ms": round(quantile(slowest, 0.99) * 1e3, 1), "accepted_ids": accepted}
 
 
 def memory(folder: Path, seconds: float = 20.0) -> dict[str, Any]:

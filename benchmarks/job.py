@@ -6,8 +6,10 @@ every limit so wide that only what cannot be configured away still refuses.
 """
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,15 +89,17 @@ class Params(Struct, frozen=True):
     target: float = 3.0
 
 
-def plain(params: Params = Params(), accounts: int = 2) -> str:
-    """The job on MNQ, with the shipped limits."""
+def plain(params: Params | None = None, accounts: int = 2) -> str:
+    """The job on MNQ, with the shipped limits; without `params`, the strategy's own numbers."""
+    params = params or Params()
     return _head(accounts, "50000", 250) + _STRATEGY.format(symbol="MNQ", fast=params.fast, slow=params.slow,
                                                             stop=params.stop, target=params.target)
 
 
 def open_gate(params: Params, accounts: int = 2) -> str:
     """The job on WALK, one contract at a time, with limits that never bind."""
-    safe = 'safe = { shares_per_symbol = "1", notional_per_order = "1000000", daily_loss = "1000000000", orders_per_minute = 100000 }'
+    safe = ('safe = { shares_per_symbol = "1", notional_per_order = "1000000", daily_loss = "1000000000", '
+            "orders_per_minute = 100000 }")
     return (_head(accounts, "100000000", 0, safe)
             + _STRATEGY.format(symbol=SYMBOL, fast=params.fast, slow=params.slow, stop=params.stop, target=params.target) + _WIDE)
 
@@ -116,9 +120,6 @@ class Replayed(Struct, frozen=True):
 
 def replay(data: str, config: Path | None = None, journal: Path | None = None) -> Replayed:
     """Run `interlock replay` as a user does, in a process of its own."""
-    import os
-    import time
-
     command = [sys.executable, "-m", "interlock.cli.main", "replay", "--data", data, "--json"]
     if config is not None:
         command += ["--config", str(config)]

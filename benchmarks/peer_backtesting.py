@@ -19,7 +19,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     import backtesting
     import numpy as np
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
     import pyarrow.parquet as pq
     from backtesting import Backtest, Strategy
 

@@ -16,7 +16,7 @@ from typing import Any
 
 def main() -> None:
     job: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
     import pyarrow.parquet as pq
     from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
     from nautilus_trader.backtest.models import FillModel

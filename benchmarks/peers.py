@@ -27,10 +27,10 @@ import venv
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
-
 from benchmarks.job import INCREMENT, SYMBOL, Params, Replayed, open_gate, replay
 from benchmarks.walk import write_walk
+from msgspec import Struct
+
 from interlock.model.money import MINUTE, Nanos
 from interlock.model.signal import Purpose
 from interlock.model.verdict import Refused
@@ -266,7 +266,7 @@ def _report(asked: argparse.Namespace, file: Path, ours: Ours, answer: dict[str,
 
 
 def _print(report: dict[str, Any]) -> None:
-    print(f"EMA {JOB.fast}/{JOB.slow} cross, stop {JOB.stop:g} ATR, target {JOB.target:g} ATR, {report['bars']} bars of one minute; "
+    print(f"EMA {JOB.fast}/{JOB.slow} cross, stop {JOB.stop:g} ATR, target {JOB.target:g} ATR, {report['bars']} one-minute bars; "
           f"digest {report['digest']}")
     print(f"{'engine':24}{'load+run s':>12}{'process s':>12}{'cpu s':>9}{'bars/s':>11}{'bars/cpu s':>12}{'ours / its':>12}")
     own = report["rates"]["Interlock"]["bars_per_cpu_s"]

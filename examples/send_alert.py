@@ -14,7 +14,8 @@ from typing import Any
 
 def interlock(*words: str) -> Any:
     """What an interlock command answers."""
-    done = subprocess.run([sys.executable, "-m", "interlock.cli.main", *words, "--json"], capture_output=True, text=True, check=False)
+    line = [sys.executable, "-m", "interlock.cli.main", *words, "--json"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr.strip())
     return json.loads(done.stdout)

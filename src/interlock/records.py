@@ -37,7 +37,7 @@ from interlock.model.entry import Entry, Raw
 from interlock.model.ids import AccountName
 from interlock.model.money import plain
 from interlock.model.order import PROFILES, Closed, OrderRecord
-from interlock.model.record import Attempt, CancelRequested, ConfigRead, Header, Started
+from interlock.model.record import Attempt, CancelRequested, ConfigRead, Header, IntentAbandoned, Started
 from interlock.model.report import OrderAccepted, OrderCancelled, OrderFilled, OrderRejected, WriteRefused, WriteUnknown
 from interlock.model.signal import AlertAccepted, AlertDuplicate, AlertRefused, Intent, Purpose, RouteRefused, Side
 from interlock.model.verdict import Allow, Cleared, Refuse, Verdict
@@ -195,7 +195,11 @@ class Records:
         verdicts: list[dict[str, Any]] = []
         orders: set[str] = set()
         build_then = ""
-        for entry in self.entries():
+        for raw in self._store.raw():
+            # Looked at as bytes first: decoding a long record whole would be most of the work.
+            if not raw.is_host and raw.seq not in seqs and not any(name.encode() in raw.payload for name in (*signals, *orders)):
+                continue
+            entry = raw.decode()
             payload = entry.payload
             if isinstance(payload, Started):
                 build_then = payload.build
@@ -334,6 +338,8 @@ def _told(payload: Any) -> str:
         case ClosedTrade():
             return (f"{payload.account} {payload.instrument}: {payload.side.value} {plain(payload.quantity)} from "
                     f"{plain(payload.entry_price)} to {plain(payload.exit_price)}, net {plain(payload.net)}")
+        case IntentAbandoned():
+            return f"{payload.account or 'every account'}: [{payload.code}] {payload.why}"
         case RouteRefused():
             return f"{payload.account or payload.lane}: [{payload.code}] {payload.reason}"
         case _:

@@ -27,8 +27,9 @@ BREACHES = [
 
 
 def lint(directory: Path) -> str:
+    environment = {"PYTHONPATH": str(directory / "src"), "PATH": "/usr/bin:/bin", "COLUMNS": "200"}
     done = subprocess.run([LINT, "--no-cache", "--config", directory / ".importlinter"], cwd=directory, text=True,
-                          capture_output=True, env={"PYTHONPATH": str(directory / "src"), "PATH": "/usr/bin:/bin", "COLUMNS": "200"})
+                          capture_output=True, env=environment)
     return f"{done.returncode}\n{done.stdout}{done.stderr}"
 
 

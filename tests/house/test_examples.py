@@ -26,6 +26,8 @@ KNOWN = {"interlock-lanes.toml", "send_alert.py", "mnq_1m.csv", "Caddyfile", "th
 
 def module(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
     found = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = found
     spec.loader.exec_module(found)
@@ -77,10 +79,11 @@ def moment(strategy, last, position=FLAT):
     """Thirty bars that rise by two ticks each, then `last` as (open, high, low, close) in ticks from the last close."""
     mnq = INSTRUMENTS["MNQ"]
     table = FeatureTable(mnq, MINUTE, strategy.needs.features)
-    price, row = 80_000, None
+    price = 80_000
     for minute in range(31):
-        steps = (0, 4, -2, 2) if minute < 30 else last
-        bar = Bar("MNQ", MINUTE, *(price + step for step in steps), 100, minute * MINUTE, (minute + 1) * MINUTE, Provenance.PLAYBACK)
+        first, high, low, close = (0, 4, -2, 2) if minute < 30 else last
+        bar = Bar("MNQ", MINUTE, price + first, price + high, price + low, price + close, 100, minute * MINUTE,
+                  (minute + 1) * MINUTE, Provenance.PLAYBACK)
         row, price = table.step(bar), bar.close
     return Moment(bar, row, "none", position, mnq, bar.ts_known)
 
@@ -91,6 +94,7 @@ def test_a_wide_bar_away_from_the_mean_is_bought_with_a_stop_below(three_bars):
     assert isinstance(answer, Enter)
     assert answer.side is Side.BUY
     close = Decimal("20022.00")                  # 80 000 + 30 * 2 + 28 increments of 0.25
+    assert answer.target is not None
     assert answer.stop < close < answer.target
 
 

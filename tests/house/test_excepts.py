@@ -23,7 +23,6 @@ ANSWERS_OTHERWISE: dict[Handler, str] = {
     ("intake/hook.py", "Hook._take", "TimeoutError"): "answered as 503",
     ("intake/hook.py", "Hook._take", "InterlockError"): "answered as 503",
     ("runtime/commands.py", "give", "LeaseHeld"): "tried again a bounded number of times, then raised",
-    ("runtime/commands.py", "_commit", "StorageError"): "raises, unless the emergency reserve gives room; then written again",
     ("runtime/desk.py", "Desk._place", "NotCleared"): "reported to the engine as a refused write",
     ("runtime/desk.py", "Desk._place", "NotSent"): "reported to the engine as a write that did not leave",
     ("runtime/desk.py", "Desk._place", "OutcomeUnknown"): "reported to the engine: the order is in doubt",

@@ -3,8 +3,8 @@
 What `make setup` needs (packages, Node, minutes) is not at hand everywhere. So:
 
 - With `CI` set, `make setup` is executed in the copy, and `make run` starts the desk from the environment that it made.
-- Otherwise the recipes of the two targets are read with `make -n`, and the same `init` and `run` that `make run` would execute are
-  started on the copied sources with this interpreter. What is left out then is the installing, and nothing else.
+- Otherwise the recipes of the two targets are read with `make -n`, and the same `init` and `run` that `make run` would execute
+  are started on the copied sources with this interpreter. What is left out then is the installing and the building of the page.
 
 In both cases every other command of the README is executed in order against that desk. `make test` is read, not executed: it is
 what runs this test.
@@ -23,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.house.repository import ROOT, commands, files, snippets
@@ -61,12 +62,13 @@ class Copy:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def do(self, *words: str, within: float = 60.0) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=within, check=False)
+        return subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=within,
+                              check=False)
 
     def interlock(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.do(self.python, "-m", "interlock.cli.main", *words)
 
-    def asked(self, *words: str) -> object:
+    def asked(self, *words: str) -> Any:
         done = self.interlock(*words, "--json")
         assert done.returncode == 0, f"interlock {' '.join(words)}: {done.stderr}"
         return json.loads(done.stdout)
@@ -170,7 +172,7 @@ def test_the_readme_from_top_to_bottom(copy, page):
 
 
 def _last_signal(copy: Copy) -> str:
-    return copy.asked("orders", "--state", "state")[-1]["signal_id"]
+    return str(copy.asked("orders", "--state", "state")[-1]["signal_id"])
 
 
 def _wait_for_protection(copy: Copy) -> None:

@@ -50,6 +50,7 @@ class Result:
     not_passed: Counter[str] = field(default_factory=Counter)
     cleared: int = 0
     acknowledged: int = 0
+    abandoned: int = 0                 # answered for all accounts at once, before the gate: nothing to close, the other side held
     venue_orders: int = 0
     violations: list[str] = field(default_factory=list)
     ready: list[float] = field(default_factory=list)          # seconds from start to ready
@@ -150,6 +151,7 @@ class Rig:
         with self._lock:
             self._result.violations.extend(f"{plan}: {each}" for each in found)
             self._result.cleared += self.evidence.take_cleared()
+            self._result.abandoned += self.evidence.take_abandoned()
             self._result.venue_orders += self.evidence.take_orders()
         if self.evidence.is_killed:
             self.desk.release()
@@ -215,10 +217,10 @@ def show(result: Result, seconds: float) -> None:
     print(f"{RANDOM:<32}{'anywhere':<48}{result.kills[RANDOM]:>6}")
     gap = sum(count for name, count in result.kills.items() if name in POINTS and POINTS[name].when == GAP)
     ready = sorted(result.ready) or [0.0]
-    print(f"{total} kills in {seconds:.0f} s; {gap} ({gap / max(1, total):.0%}) between commit and wire or between wire and answer; "
-          f"ready again after {ready[len(ready) // 2]:.1f} s (median), {ready[-1]:.1f} s (longest)")
-    print(f"{result.acknowledged} signals acknowledged, {result.cleared} entries cleared on {len(ACCOUNTS)} accounts, "
-          f"{result.venue_orders} orders in the venues' books; {len(result.violations)} violations")
+    print(f"{total} kills in {seconds:.0f} s; {gap} ({gap / max(1, total):.0%}) between commit and wire or between wire and "
+          f"answer; ready again after {ready[len(ready) // 2]:.1f} s (median), {ready[-1]:.1f} s (longest)")
+    print(f"{result.acknowledged} signals acknowledged, {result.abandoned} abandoned before the gate, {result.cleared} entries "
+          f"cleared on {len(ACCOUNTS)} accounts, {result.venue_orders} orders in the venues' books; {len(result.violations)} violations")
     for each in result.violations:
         print(f"  VIOLATION {each}")
     if gap < 0.3 * total:

@@ -83,6 +83,8 @@ open_risk_share_max = "0.5"
 daily_loss_share = "0.5"
 weekly_loss_share = "0.5"
 degraded_rest_minutes = 1
+quote_age_ms_max = 20000
+account_age_ms_max = 20000
 spread_ticks_max = 50
 spread_basis_points_max = "50"
 all_daily_loss = "1000000"
@@ -129,7 +131,7 @@ class Desk:
         self.acknowledged: list[str] = []          # signal ids of entries that were answered "accepted"
         self._log = state.parent / f"{state.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._samples: dict[str, tuple[str, dict[str, str]]] = {}
+        self._samples: dict[str, tuple[float, str, dict[str, str]]] = {}
         self._count = 0
 
     @classmethod
@@ -243,7 +245,8 @@ class Desk:
         if action == "sell":
             # The sample is a buy; the same distances on the other side.
             price = Decimal(message["price"])
-            message["stop"], message["target"] = str(2 * price - Decimal(message["stop"])), str(2 * price - Decimal(message["target"]))
+            for name in ("stop", "target"):
+                message[name] = str(2 * price - Decimal(message[name]))
         answer = self.post(path, message, timeout=10.0 if wait else 0.001)
         if answer is None:
             return not wait
@@ -267,13 +270,16 @@ class Desk:
             connection.close()
 
     def _sample(self, strategy: str) -> tuple[str, dict[str, str]]:
-        if strategy not in self._samples:
+        """The market of now: a message that is seconds old would be refused as far from it."""
+        asked, _, _ = self._samples.get(strategy, (0.0, "", {}))
+        if time.monotonic() - asked > 0.3:
             found = sample_alert(self.state, strategy, "buy")
             message = {name: str(value) for name, value in found["message"].items()}
             for name in ("price", "stop", "target"):       # onto the tick, so that a mirrored price is one too
                 message[name] = str(Decimal(message[name]) // Decimal("0.25") * Decimal("0.25"))
-            self._samples[strategy] = found["url"], message
-        return self._samples[strategy]
+            self._samples[strategy] = time.monotonic(), found["url"], message
+        _, path, message = self._samples[strategy]
+        return path, message
 
     def give_kill(self) -> None:
         """`interlock kill`, which may be the last thing that the desk hears."""

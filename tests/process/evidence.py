@@ -32,18 +32,21 @@ class Evidence:
         self._abandoned: set[str] = set()                    # signals that conversion answered for all accounts at once
         self._frozen: dict[tuple[str, str], str] = {}
         self._cleared = self._cleared_told = 0
-        self._orders = self._orders_told = 0
+        self._orders = self._orders_told = self._abandoned_told = 0
 
     def look(self, acknowledged: Iterable[str]) -> list[str]:
         """Everything that is wrong now, in words."""
+        # The books first: what stands there was attempted before, and must be in a journal that is read afterwards.
+        books = {book: _rows(book, "SELECT account, client_order_id, purpose, tag FROM orders")
+                 for book in sorted(self._state.glob("*-book.db"))}
         found = self._read_journal()
         found += [f"LOST: {signal} was accepted and has no verdict for {account}"
                   for signal in acknowledged if signal not in self._abandoned
                   for account in ACCOUNTS if (signal, account) not in self._judged]
         found += self._resent()
-        self._orders = 0
-        for book in sorted(self._state.glob("*-book.db")):
-            found += self._doubled(book)
+        self._orders = sum(map(len, books.values()))
+        for book, rows in books.items():
+            found += self._doubled(book, rows)
             found += self._unprotected(book)
         return found
 
@@ -55,12 +58,12 @@ class Evidence:
                     return Decimal(quantity)
         return Decimal(0)
 
-    @property
-    def abandoned(self) -> int:
-        return len(self._abandoned)
-
     def take_cleared(self) -> int:
         new, self._cleared_told = self._cleared - self._cleared_told, self._cleared
+        return new
+
+    def take_abandoned(self) -> int:
+        new, self._abandoned_told = len(self._abandoned) - self._abandoned_told, len(self._abandoned)
         return new
 
     def take_orders(self) -> int:
@@ -78,16 +81,17 @@ class Evidence:
                         self._cleared += isinstance(verdict.result, Cleared) and verdict.profile.value == "enter"
                     case Attempt(order=order):
                         for leg in order.legs:
-                            key = order.account, leg.client_order_id
-                            if key in self._attempted:
-                                found.append(f"RE-SENT: entry {entry.seq} attempts {key} again")
-                            self._attempted[key] = order.signal_id
+                            name = order.account, leg.client_order_id
+                            if name in self._attempted:
+                                found.append(f"RE-SENT: entry {entry.seq} attempts {name} again")
+                            self._attempted[name] = order.signal_id
                     case OrderRejected() as report:
                         found.append(f"REJECTED: {report.account} {report.client_order_id}: {report.reason}")
                     case IntentAbandoned(account=None) as abandoned:
                         self._abandoned.add(abandoned.signal_id)
                     case AccountFrozen() as frozen:
-                        self._frozen[frozen.account, frozen.code] = f"FROZEN: {frozen.account} since entry {entry.seq}: {frozen.why}"
+                        key = frozen.account, frozen.code
+                        self._frozen[key] = f"FROZEN: {frozen.account} since entry {entry.seq}: {frozen.why}"
                     case AccountThawed() as thawed:
                         self._frozen.pop((thawed.account, thawed.code), None)
                     case Killed():
@@ -109,11 +113,9 @@ class Evidence:
                 written.update((rest[0], leg) for leg in rest[1:])
         return [f"RE-SENT: {key} was written {count} times" for key, count in written.items() if count > 1]
 
-    def _doubled(self, book: Path) -> list[str]:
+    def _doubled(self, book: Path, rows: Iterable[tuple[str, ...]]) -> list[str]:
         found, entries = [], Counter[tuple[str, str]]()
-        rows = _rows(book, "SELECT account, client_order_id, purpose, tag, state, outcome FROM orders")
-        self._orders += len(rows)
-        for account, name, purpose, tag, _, _ in rows:
+        for account, name, purpose, tag in rows:
             signal = self._attempted.get((account, name))
             if signal is None:
                 found.append(f"UNRECORDED: the venue has {name} of {account} ({purpose}, {tag}), the journal never attempted it")
@@ -136,8 +138,8 @@ def _differences(book: Path) -> list[str]:
     held = {(account, symbol): Decimal(quantity)
             for account, symbol, quantity in _rows(book, "SELECT account, symbol, quantity FROM positions")}
     stops: dict[tuple[str, str], Decimal] = {}
-    for account, symbol, side, size, filled in _rows(
-            book, "SELECT account, symbol, side, size, filled FROM orders WHERE purpose = 'protect' AND state IN ('live', 'taking')"):
+    for account, symbol, side, size, filled in _rows(book, "SELECT account, symbol, side, size, filled FROM orders "
+                                                           "WHERE purpose = 'protect' AND state IN ('live', 'taking')"):
         key, sign = (account, symbol), 1 if side == "sell" else -1
         stops[key] = stops.get(key, Decimal(0)) + sign * (Decimal(size) - Decimal(filled))
     return [f"UNPROTECTED: {key} holds {held.get(key, Decimal(0))}, live stops cover {stops.get(key, Decimal(0))} ({book.name})"

@@ -8,7 +8,7 @@ import pytest
 from tests.scenarios.desk import Desk
 
 
-@pytest.fixture()
+@pytest.fixture
 def desk_of(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     """Start a desk in a directory of its own: `desk_of(text)`."""
     made: list[Desk] = []

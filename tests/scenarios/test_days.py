@@ -38,8 +38,9 @@ class Day:
         return _listed(self.desk.codes(self.signal_id).items())
 
     def _held(self) -> str:
-        assert {key: quantity for key, (quantity, _) in self.desk.positions().items()} == self.desk.booked(), "ours is the venue's"
-        return _listed((account, f"{quantity} protected {stops}") for (account, _), (quantity, stops) in self.desk.positions().items())
+        held = self.desk.positions()
+        assert {key: quantity for key, (quantity, _) in held.items()} == self.desk.booked(), "ours is the venue's"
+        return _listed((account, f"{quantity} protected {stops}") for (account, _), (quantity, stops) in held.items())
 
     def _working(self) -> str:
         return _listed((row["account"], row["purpose"]) for row in self.desk.orders() if row["state"] != "closed")

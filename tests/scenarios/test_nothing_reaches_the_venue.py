@@ -10,12 +10,13 @@ from interlock.errors import NotCleared
 from interlock.gate.clearance import Signer
 from interlock.model.clearance import Clearance
 from interlock.model.command import CommandGiven, Kill, Release
+from interlock.model.market import MarketState
 from interlock.model.money import SECOND
 from interlock.model.record import Attempt
 from interlock.model.report import WriteRefused
 
 
-@pytest.fixture()
+@pytest.fixture
 def cleared(desk_of):
     """A desk, and the order that the gate has just cleared for paper-a, with its clearance; neither has left."""
     desk = desk_of()
@@ -103,12 +104,13 @@ def test_a_clearance_for_another_account(cleared):
 def test_a_payload_that_changed_after_signing(cleared, change):
     desk, order, clearance = cleared
     parent, stop, *rest = order.legs
+    changed = msgspec.structs.replace
     altered = {
-        "quantity": lambda: msgspec.structs.replace(order, legs=(msgspec.structs.replace(parent, quantity=Decimal(9)), stop, *rest)),
-        "stop": lambda: msgspec.structs.replace(order, legs=(parent, msgspec.structs.replace(stop, stop=Decimal("4000")), *rest)),
-        "side": lambda: msgspec.structs.replace(order, legs=(msgspec.structs.replace(parent, side=parent.side.opposite), stop, *rest)),
-        "instrument": lambda: msgspec.structs.replace(order, instrument="MNQ", venue_symbol="MNQ"),
-    }[change]()
+        "quantity": changed(order, legs=(changed(parent, quantity=Decimal(9)), stop, *rest)),
+        "stop": changed(order, legs=(parent, changed(stop, stop=Decimal("4000")), *rest)),
+        "side": changed(order, legs=(changed(parent, side=parent.side.opposite), stop, *rest)),
+        "instrument": changed(order, instrument="MNQ", venue_symbol="MNQ"),
+    }[change]
 
     assert refusal(desk, altered, clearance) == "clearance.content"
 
@@ -159,16 +161,12 @@ def test_a_lease_that_somebody_else_took_stops_every_byte(cleared):
     assert refusal(desk, order, clearance) in ("safe.lease_moved", "safe.epochs_unreadable")
 
 
-def test_a_stale_quote_stops_an_entry_at_the_last_room_too(cleared):
+def test_a_market_that_closed_after_signing_stops_an_entry_at_the_last_room_too(cleared):
     desk, order, clearance = cleared
-    desk.clock.set(desk.clock.now() + SECOND)      # the clearance lives for two seconds, the quote is from before
-    desk.script.waiting.clear()
-    code = None
-    try:
-        code = refusal(desk, order, clearance)
-    except pytest.fail.Exception:
-        pass                                       # one second is still fresh: it may leave
-    assert code in (None, "safe.quote_old")
+    now = desk.clock.now()
+    desk.safe().on_market(MarketState("MES", True, True, now, now))
+
+    assert refusal(desk, order, clearance) == "safe.market_closed"
 
 
 def test_the_venue_is_reached_by_exactly_the_orders_that_were_cleared(desk_of):

@@ -27,8 +27,9 @@ COUNTS = ("bars", "signals", "orders", "fills", "refusals", "digest")
 def played(data: list[str], *more: str, package: Path | None = None, **environment: str) -> dict[str, Any]:
     """`interlock replay --json` in a process of its own."""
     arguments = [argument for each in data for argument in ("--data", each)]
+    known = os.environ | {"PYTHONPATH": str(package or ROOT / "src")}
     done = subprocess.run([sys.executable, "-m", "interlock.cli.main", "replay", *arguments, "--json", *more], text=True,
-                          capture_output=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(package or ROOT / "src")} | environment)
+                          capture_output=True, cwd=ROOT, env=known | environment)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -142,9 +143,11 @@ def test_one_line_of_a_guard_changes_it(data, known, package):
     assert "degraded" not in answer["refusals"]
 
 
-REAL = {"MNQ": "internal/futures/nq_1m_2022-01-16_2022-01-28.parquet", "MES": "internal/futures/es_1m_2022-01-16_2022-01-28.parquet",
-        "6E": "open/futures/6e_1m_2024-01-01_2024-01-24.parquet", "SPY": "internal/etf/spy_1m_2024-02-20_2024-05-17.parquet",
-        "TLT": "open/etf/tlt_1m_2019-12_2020-01.parquet"}
+REAL = {
+    "MNQ": "internal/futures/nq_1m_2022-01-16_2022-01-28.parquet",
+    "MES": "internal/futures/es_1m_2022-01-16_2022-01-28.parquet",
+    "6E": "open/futures/6e_1m_2024-01-01_2024-01-24.parquet", "SPY": "internal/etf/spy_1m_2024-02-20_2024-05-17.parquet",
+    "TLT": "open/etf/tlt_1m_2019-12_2020-01.parquet"}
 
 
 @pytest.mark.data

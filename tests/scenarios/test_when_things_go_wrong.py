@@ -9,6 +9,7 @@ from tests.scenarios.desk import configured, fault
 from interlock.brokers.paper.frames import LegFrame, PlaceFrame
 from interlock.model.account import ClosedTrade
 from interlock.model.command import Kill, Killed, Release
+from interlock.model.ids import AccountName
 from interlock.model.order import OrderType, TimeInForce
 from interlock.model.record import AccountFrozen, Alarm, Attempt, Difference
 from interlock.model.report import OrderRejected
@@ -21,7 +22,8 @@ PROTECTED = {(account, "MES"): ("1", "1") for account in BOTH}
 
 def by_hand(desk, account: str, side: Side, quantity: str = "1", symbol: str = "MES") -> None:
     """Somebody trades in the same account, past us: at the venue's own desk."""
-    leg = LegFrame(id=f"by-hand-{account}-{side.value}", role="entry", purpose=Purpose.ENTER, side=side, quantity=Decimal(quantity),
+    leg = LegFrame(id=f"by-hand-{account}-{side.value}", role="entry", purpose=Purpose.ENTER, side=side,
+                   quantity=Decimal(quantity),
                    type=OrderType.MARKET, tif=TimeInForce.GTC)
     desk.paper.venue.handle("place", msgspec.json.encode(PlaceFrame(account, symbol, [leg])))
 
@@ -76,7 +78,7 @@ def test_a_kill_cancels_entries_that_have_not_filled(desk_of):
 
 def test_a_kill_of_one_account_leaves_the_other_trading(desk_of):
     desk = desk_of()
-    desk.command(Kill(why="this one", account="paper-b"))
+    desk.command(Kill(why="this one", account=AccountName("paper-b")))
 
     reply = desk.post(desk.alert())
     desk.go(2)
@@ -162,7 +164,7 @@ def test_a_silence_between_order_and_fill_ends_protected(desk_of):
     desk.go(40)
 
     assert desk.positions() == PROTECTED
-    assert {key: quantity for key, quantity in desk.booked().items()} == {(account, "MES"): "1" for account in BOTH}
+    assert desk.booked() == {(account, "MES"): "1" for account in BOTH}
     assert len(desk.orders(purpose="enter")) == 2
 
 

@@ -54,5 +54,7 @@ CODES: Final = (
     Code("safe.config_moved", _SAFE, "The configuration changed between signing and writing.", _LATER),
     Code("safe.egress_mismatch", _SAFE, "More went out, or was filled, than was cleared.",
          "Stop, and compare the account with the broker."),
+    Code("safe.last_protection", _SAFE, "A cancel would have left a position without a stop, and neither a person nor an exit "
+         "in the journal had asked for it.", "Look at `interlock positions`; close the position, or kill with --scope all."),
     Code("safe.check_failed", _SAFE, "One of SafeBroker's own checks broke.", _REPORT),
 )

@@ -33,10 +33,11 @@ EXECUTIONS_MAX: Final = 100_000
 class _Live:
     """One leg that may fill. A child fills only as far as its parent has."""
 
-    __slots__ = ("filled", "instrument", "parent", "quantity", "side", "ts_sent")
+    __slots__ = ("filled", "instrument", "is_stop", "parent", "quantity", "side", "ts_sent")
 
     def __init__(self, instrument: str, side: Side, quantity: Decimal, parent: ClientOrderId | None, ts_sent: Nanos,
-                 filled: Decimal = ZERO) -> None:
+                 filled: Decimal = ZERO, *, is_stop: bool = False) -> None:
+        self.is_stop = is_stop
         self.instrument, self.side, self.quantity, self.filled = instrument, side, quantity, filled
         self.parent, self.ts_sent = parent, ts_sent
 
@@ -78,6 +79,18 @@ class AccountBook:
 
     def holds(self, symbol: str) -> bool:
         return bool(self._positions.get(symbol))
+
+    def is_last_protection(self, client_order_id: ClientOrderId) -> bool:
+        """Whether without this stop the stops that are live would no longer cover the position."""
+        stop = self._orders.get(client_order_id)
+        if stop is None or not stop.is_stop:
+            return False
+        position = self.position(stop.instrument)
+        if not position * stop.side.sign < 0:
+            return False
+        others = sum((live.remaining for key, live in self._orders.items() if key != client_order_id and live.is_stop
+                      and live.instrument == stop.instrument and live.side is stop.side), ZERO)
+        return others < abs(position)
 
     def worst(self, symbol: str, side: Side, quantity: Decimal) -> Decimal:
         """The largest absolute position reachable if any of the live orders, and this one, were to fill."""
@@ -129,7 +142,7 @@ class AccountBook:
         parent = order.client_order_id if len(order.legs) > 1 else None
         for number, leg in enumerate(order.legs):
             self._orders[leg.client_order_id] = _Live(order.instrument, leg.side, leg.quantity,
-                                                      parent if number else None, ts)
+                                                      parent if number else None, ts, is_stop=leg.stop is not None)
 
     def never_left(self, order: Order) -> None:
         for leg in order.legs:
@@ -262,7 +275,10 @@ class AccountBook:
             start = dict(positions)
             for fill in read.fills:
                 start[fill.instrument] = start.get(fill.instrument, ZERO) - fill.quantity * fill.side.sign
-            self._start = {symbol: (quantity, averages.get(symbol)) for symbol, quantity in start.items() if quantity}
+            # What was carried into the day and is gone by now has no average left: its first fill of the day stands in.
+            first = {fill.instrument: fill.price for fill in reversed(read.fills)}
+            self._start = {symbol: (quantity, averages.get(symbol, first.get(symbol)))
+                           for symbol, quantity in start.items() if quantity}
         listed = {fill.execution_id for fill in read.fills}
         for fill in read.fills:
             self._fill(fill, moves_position=False)
@@ -279,4 +295,4 @@ class AccountBook:
         """An order of an earlier process that the broker lists. Ours are known already, and never shrink by a list."""
         if order.client_order_id not in self._orders and order.is_live:
             self._orders[order.client_order_id] = _Live(order.instrument, order.side, order.quantity, None, 0,
-                                                        order.filled)
+                                                        order.filled, is_stop=order.is_protective)

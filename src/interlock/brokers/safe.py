@@ -89,6 +89,7 @@ class SafeBroker:
         self._watched: dict[AccountName, Nanos] = dict.fromkeys(accounts, 0)
         self._nonces: dict[tuple[str, int], Nanos] = {}
         self._ids: dict[ClientOrderId, None] = {}
+        self._permitted: dict[ClientOrderId, None] = {}    # stops that may be cancelled, so that a repeat may be too
         self._drain = broker.drain if isinstance(broker, Draining) else None
         self.egress = Egress()
 
@@ -125,8 +126,18 @@ class SafeBroker:
                 self._ids.pop(leg.client_order_id, None)
             raise
 
-    async def cancel(self, account: AccountName, client_order_id: ClientOrderId) -> None:
-        """Ask for a cancel: never throttled, needs no clearance."""
+    async def cancel(self, account: AccountName, client_order_id: ClientOrderId, permit: str = "") -> None:
+        """Ask for a cancel: never throttled, needs no clearance.
+
+        The last protection of a position goes only with a permit: a person's, or that of an exit in the journal. Raises
+        NotCleared without one, NotSent or OutcomeUnknown from the broker.
+        """
+        book = self._books.get(account)
+        if permit:
+            self._permitted[client_order_id] = None
+        elif book is not None and client_order_id not in self._permitted and book.is_last_protection(client_order_id):
+            raise NotCleared("safe.last_protection", f"{client_order_id} is the last stop of a position of {account}; "
+                             "only a person or a journaled exit may cancel it")
         await self._broker.cancel(account, client_order_id)
 
     async def lookup(self, account: AccountName, client_order_id: ClientOrderId) -> OrderFound | OrderMissing:

@@ -70,15 +70,15 @@ class Latches:
                 for reasons in self._frozen.values():
                     reasons.pop("unverified", None)
             case LineChanged():
-                line = self.lines[payload.account]
+                line = self.lines.setdefault(payload.account, Line())
                 line.is_up, line.connection, line.ts_proof = payload.is_up, payload.connection, ts if payload.is_up else None
-                self._frozen[payload.account]["start_gate"] = "no whole read of the account on this connection"
+                self._frozen.setdefault(payload.account, {})["start_gate"] = "no whole read of the account on this connection"
             case AccountRead():
-                line = self.lines[payload.account]
+                line = self.lines.setdefault(payload.account, Line())
                 line.account_id, line.environment = payload.account_id, payload.environment
                 if line.is_up and payload.connection == line.connection:
                     line.ts_proof = ts
-                    self._frozen[payload.account].pop("start_gate", None)
+                    self._frozen.get(payload.account, {}).pop("start_gate", None)
             case _:
                 pass
 

@@ -1,6 +1,6 @@
 """The market as the core last saw it: one quote per instrument, its state, and how fresh it is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +36,12 @@ class Marks:
 
     def on_state(self, state: MarketState) -> None:
         self._states[state.instrument] = state
+
+    def latest(self) -> Iterator[Quote | Bar | MarketState]:
+        """What was last seen of each instrument: its state, and its bar or quote."""
+        yield from self._states.values()
+        yield from self._bars.values()
+        yield from (quote for symbol, quote in self._quotes.items() if symbol not in self._bars)
 
     def quote(self, symbol: str) -> Quote | None:
         quote = self._quotes.get(symbol)

@@ -291,8 +291,12 @@ class Engine:
             self._trade_date, marks = session.trade_date, self.views.mids()
             for account in self.setup.accounts:
                 self.ledger.roll(account, session.trade_date, marks)
-        if table is None:
-            return
+        if table is not None:
+            self._observe(bar, table, session)
+
+    def _observe(self, bar: Bar, table: FeatureTable, session: Session) -> None:
+        """Step features and regime, and nothing else: what history may do without standing in the record."""
+        symbol = bar.instrument
         self.rows[symbol] = table.step(bar)
         looked = self.detectors[symbol].step(bar, session)
         if looked is not None:
@@ -326,7 +330,7 @@ class Engine:
             self.detectors[symbol] = StructureRegime(self.setup.instruments[symbol])
         self.rows, self.regimes = {}, {}
         for bar in bars:
-            self._on_bar(bar)
+            self._observe(bar, self.tables[bar.instrument, bar.timeframe], self._session(bar.instrument, bar.ts_event))
         self._changed = None
 
     def is_warm(self) -> bool:
@@ -336,16 +340,24 @@ class Engine:
 
     # -- decisions
 
-    def _decide(self, bar: Bar, ts: Nanos) -> Iterator[Payload]:
-        symbol = bar.instrument
+    def _decide(self, bar: Bar, ts: Nanos) -> Iterable[Payload]:
+        if self._changed is None and not self.execution.is_watching(bar.instrument):
+            return self._asked(bar, ts)    # as nearly always: there is nobody but the strategies to ask
+        return self._decide_changed(bar, ts)
+
+    def _decide_changed(self, bar: Bar, ts: Nanos) -> Iterator[Payload]:
         if self._changed is not None:
             changed, self._changed = self._changed, None
-            yield RegimeChanged(symbol, changed.detector, changed.name, self._before)
-        row = self.rows.get(symbol)
-        if row is not None and row.ts_event == bar.ts_event:
-            regime = self.regimes.get(symbol)
-            yield from self.decisions.decide(bar, row, {} if regime is None else {regime.detector: regime}, self._position, ts)
+            yield RegimeChanged(bar.instrument, changed.detector, changed.name, self._before)
+        yield from self._asked(bar, ts)
         yield from self._executed(bar, ts)
+
+    def _asked(self, bar: Bar, ts: Nanos) -> Iterable[Payload]:
+        row = self.rows.get(bar.instrument)
+        if row is None or row.ts_event != bar.ts_event:
+            return ()
+        regime = self.regimes.get(bar.instrument)
+        return self.decisions.decide(bar, row, {} if regime is None else {regime.detector: regime}, self._position, ts)
 
     def _position(self, lane: str, strategy: str, symbol: str) -> PositionView:
         """What a strategy holds of an instrument over its accounts, and whether an entry is under way."""

@@ -113,7 +113,7 @@ class Views:
         """Fold the rate of orders, and what the broker says it holds."""
         match payload:
             case Attempt():
-                self._attempts[payload.order.account].append(ts)
+                self._attempts.setdefault(payload.order.account, deque()).append(ts)
             case AccountRead():
                 self._theirs[payload.account] = {each.instrument: each.quantity for each in payload.positions}
             case _:

@@ -45,7 +45,7 @@ def advance(situation: Situation, key: str, ts: Nanos) -> Outputs:
         if is_entry and not out.is_whole:
             continue
         if name not in out.orders and not record.is_cancel_requested:
-            yield CancelRequested(record.account, name, f"exit {intent.signal_id}")
+            yield CancelRequested(record.account, name, f"exit {intent.signal_id}", "exit")
         may_fill, may_enter = may_fill or not is_entry, may_enter or is_entry
     at = situation.position(key)
     if may_fill:

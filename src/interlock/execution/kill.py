@@ -14,6 +14,9 @@ from interlock.model.record import CancelRequested, ReadRequested
 from interlock.model.report import AccountRead
 from interlock.model.signal import Purpose
 
+PERSON = "person"
+"""The permit under which a kill may cancel the last protection of a position."""
+
 
 def in_reach(situation: Situation, lane: LaneName | None, account: AccountName | None,
              scope: str) -> Iterator[OrderRecord]:
@@ -26,10 +29,20 @@ def in_reach(situation: Situation, lane: LaneName | None, account: AccountName |
 def on_killed(situation: Situation, killed: Killed) -> Outputs:
     """A cancel for every order in reach: working, in flight, in doubt, partly filled; then the broker's own list."""
     for record in tuple(in_reach(situation, killed.lane, killed.account, killed.scope)):
-        yield CancelRequested(record.account, record.leg.client_order_id, f"kill: {killed.why}")
+        yield CancelRequested(record.account, record.leg.client_order_id, f"kill: {killed.why}", PERSON)
     for account in situation.profiles:
         if killed.account in (None, account):
             yield ReadRequested(account, "kill")
+
+
+def on_resume(situation: Situation) -> Outputs:
+    """After a start: what a standing kill reaches and was never asked to go, because no engine ran when it was given."""
+    for reach, scope in situation.folded.kills.items():
+        lane, _, account = reach.partition("|")
+        named = LaneName(lane) if lane else None, AccountName(account) if account else None
+        for record in tuple(in_reach(situation, *named, scope)):
+            if not record.is_cancel_requested:
+                yield CancelRequested(record.account, record.leg.client_order_id, "killed while nothing ran", PERSON)
 
 
 def on_arrival(situation: Situation, record: OrderRecord) -> Outputs:

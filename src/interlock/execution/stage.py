@@ -98,9 +98,14 @@ class Execution:
         if wake is not None and wake > ts:
             yield WakeAt(wake)
 
+    def is_watching(self, instrument: str) -> bool:
+        """Whether a bar or quote of it can have a consequence here: a target that no venue watches for us."""
+        return bool(self._fold.held.get(instrument))
+
     def resume(self, ts: Nanos) -> Iterator[Output]:
         """After a restart: nothing is sent again; all that was attempted and has no answer is looked up."""
         yield from doubt.on_resume(self._situation)
+        yield from kill.on_resume(self._situation)
         wake = self.next_wake
         if wake is not None:
             yield WakeAt(max(wake, ts))
@@ -177,7 +182,11 @@ class Execution:
 
     def _on_line(self, line: LineChanged, _ts: Nanos, _world: World) -> Outputs:
         if line.is_up:
+            yield from self._situation.clear(f"line.{line.account}")
             yield from doubt.on_resume(self._situation, line.account)
+        else:
+            yield from self._situation.alarm(f"line.{line.account}", f"{line.account}: the line to the broker is down "
+                                             f"({line.reason}); nothing is sent until it is back")
 
     def _on_tick(self, _tick: Tick, ts: Nanos, world: World) -> Outputs:
         folded = self._situation.folded

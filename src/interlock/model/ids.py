@@ -36,11 +36,8 @@ def encode(digest: bytes) -> str:
 
 def identify(*parts: str | int) -> str:
     """An 18-character id of its parts; parts are length-prefixed, so no two lists of parts collide by joining."""
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = str(part).encode()
-        digest.update(len(raw).to_bytes(4, "big") + raw)
-    return encode(digest.digest())
+    raws = [str(part).encode() for part in parts]
+    return encode(hashlib.sha256(b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])).digest())
 
 
 def signal_id(source: str, *parts: str | int) -> SignalId:

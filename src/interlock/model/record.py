@@ -104,6 +104,7 @@ class CancelRequested(Struct, frozen=True, tag="cancel_requested"):
     account: AccountName
     client_order_id: ClientOrderId
     why: str
+    permit: str = ""                   # who may take the last protection away: "person", "exit" (journaled), "": nobody
 
 
 class LookupRequested(Struct, frozen=True, tag="lookup_requested"):

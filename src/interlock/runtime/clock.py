@@ -28,7 +28,8 @@ class WallClock:
         return self.now()
 
     def move(self, ts: Nanos) -> None:
-        """Wall time moves by itself; what is due late is stepped at the time it is now."""
+        """Wall time moves by itself; told a later time, by the record or by what was due, it never runs back behind it."""
+        self._now = max(self._now, ts)
 
     def seconds_until(self, ts: Nanos) -> float:
         return max(0.0, (ts - self.now()) / 1e9)
@@ -63,7 +64,7 @@ class PlaybackClock:
     def start(self, ts: Nanos) -> None:
         """Begin the pace at the first row."""
         if self._anchor is None:
-            self._now = max(self._now, ts)
+            self._now = self._now or ts        # a resumed clock stands where it stood: what was due then is still due
             self._anchor = (self._now, time.monotonic())
 
     def move(self, ts: Nanos) -> None:

@@ -1,6 +1,7 @@
 """A person's act from the command line: to the engine that runs, or, where none does, into the journal by our own hand."""
 
 import getpass
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,31 @@ from interlock.model.command import Command, CommandGiven, Kill
 from interlock.model.entry import Payload
 from interlock.records import Records
 from interlock.runtime.control import ask
+from interlock.runtime.inbox import writable
 from interlock.runtime.wiring import state_place
 from interlock.storage.journal import open_journal
 from interlock.storage.reserve import Reserve
 
-TRIES = 3
+PATIENCE_S = 60.0
+"""How long a command waits for an engine that starts or stops just now and holds the lease without answering."""
 
 
 def give(directory: Path, command: Command) -> dict[str, Any]:
-    """The command's outcome. Raises InputError when it is refused, StorageError when it could not be written."""
+    """The command's outcome. Raises InputError when it is refused, LeaseHeld or StorageError when it could not be written."""
     who = getpass.getuser()
-    for left in reversed(range(TRIES)):
-        found: dict[str, Any] | None = ask(directory, "command", command=msgspec.to_builtins(command), who=who)
+    command = writable(CommandGiven(command, who, "cli", 0)).command
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        found: dict[str, Any] | None = ask(directory, "command", timeout=PATIENCE_S, who=who,
+                                           command=msgspec.to_builtins(command))
         if found is not None:
             return _checked(found, is_running=True)
         try:
             return _checked(_append(directory, command, who), is_running=False)
         except LeaseHeld:
-            if not left:           # an engine that starts or stops just now; it answers its socket a moment later
+            if time.monotonic() > until:
                 raise
-    raise StorageError("the engine neither answered nor let go of the state directory")
+        time.sleep(0.1)
 
 
 def _append(directory: Path, command: Command, who: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,8 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, path=_short(self._path), limit=LINE_MAX)
+            with _short(self._path) as path:
+                self._server = await asyncio.start_unix_server(self._serve, path=path, limit=LINE_MAX)
         except OSError as error:
             raise StorageError(f"{self._path}: the control socket cannot be made: {error}") from error
         finally:
@@ -54,6 +56,8 @@ class ControlServer:
             request = json.loads(line)
             name = request["ask"]
         except (ValueError, TypeError, KeyError):
+            name = None
+        if not isinstance(name, str):
             return {"error": {"kind": "InputError", "message": 'expected one JSON line {"ask": name, ...}'}}
         handler = self._handlers.get(name)
         if handler is None:
@@ -72,7 +76,8 @@ def ask(directory: Path, name: str, *, timeout: float = 10.0, **fields: Any) -> 
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(timeout)
         try:
-            line.connect(_short(path))
+            with _short(path) as short:
+                line.connect(short)
         except (ConnectionRefusedError, FileNotFoundError):
             return None  # a socket left behind by a killed process
         except OSError as error:
@@ -96,10 +101,15 @@ def ask(directory: Path, name: str, *, timeout: float = 10.0, **fields: Any) -> 
     return reply["ok"]
 
 
-def _short(path: Path) -> str:
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
     """A Unix socket's path is bounded (108 bytes); a long one is reached through the directory's descriptor."""
     text = str(path)
     if len(text.encode()) < 100:
-        return text
+        yield text
+        return
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    return f"/proc/self/fd/{descriptor}/{path.name}"
+    try:
+        yield f"/proc/self/fd/{descriptor}/{path.name}"
+    finally:
+        os.close(descriptor)

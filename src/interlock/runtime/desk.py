@@ -22,7 +22,7 @@ from interlock.model.ids import AccountName
 from interlock.model.market import MarketState, Proof, Quote, Trade
 from interlock.model.money import Nanos
 from interlock.model.record import Attempt, CancelRequested, LookupRequested, ReadRequested
-from interlock.model.report import ReadFailed, Report, WriteRefused, WriteUnknown
+from interlock.model.report import CancelRejected, ReadFailed, Report, WriteRefused, WriteUnknown
 from interlock.model.signal import AlertReceived
 from interlock.ports import Batch
 from interlock.runtime.clock import WALL, Clock
@@ -37,6 +37,10 @@ MARKET: Final = frozenset((Quote, Trade, MarketState, Proof))
 ACTS: Final = frozenset((Attempt, CancelRequested, LookupRequested, ReadRequested))
 """What leaves for a broker once it is durable."""
 RELEASED: Final = ACTS | {Clearance}
+
+
+ANSWER_S: Final = 5.0
+"""How long a write may still be under way when the desk stops; then it is left in doubt."""
 
 
 class Watcher(Protocol):
@@ -68,6 +72,7 @@ class Desk:
         self.clock = clock
         self.inbox = inbox
         self.halted_by: str | None = None
+        self.pump: Callable[[], bool] | None = None    # moves the venues to what they have due next; False: nothing is
         self._committer = committer
         self._epochs = epochs
         self._brokers = brokers
@@ -81,7 +86,20 @@ class Desk:
     # -- the turn
 
     def turn(self, message: Any, *, reply: asyncio.Future[Any] | None = None) -> list[Payload]:
-        """Step one input at the engine clock and append it with all it produced."""
+        """Step one input at the engine clock and append it with all it produced.
+
+        A turn that breaks halts the desk with nothing of the open batch committed: half a turn is no record, and whoever
+        waits for an answer is told that there is none.
+        """
+        try:
+            return self._turn(message, reply)
+        except Exception as error:
+            if reply is not None:
+                self._open.replies.append((reply, None))
+            self.halt(f"a turn broke: {error!r}", self._open)
+            raise
+
+    def _turn(self, message: Any, reply: asyncio.Future[Any] | None) -> list[Payload]:
         now = self.clock.now()
         kind = type(message)
         if kind in MARKET:
@@ -161,6 +179,8 @@ class Desk:
                 reply.set_result(answer)
         if closing.is_urgent:
             await self._release(closing.entries)
+            if self._is_wall:
+                await asyncio.sleep(0)     # the orders leave before anybody is told of them
         for watcher in self._watchers:
             for seq, ts, payload in closing.entries:
                 watcher.on_entry(seq, ts, payload)
@@ -186,12 +206,25 @@ class Desk:
                 acts.append(_bind(self._read, payload))
         for act in acts:
             if not self._is_wall:
-                await act()            # the clock stands until the answer is there
+                await self._stand(act())   # the clock stands until the answer is there
             else:
                 # A task each: a venue that hangs holds up its own order and no other.
                 task = asyncio.get_running_loop().create_task(act())
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    async def _stand(self, act: Coroutine[Any, Any, None]) -> None:
+        """Wait for an answer with the clock standing; it moves only as far as the venue needs in order to give it."""
+        task = asyncio.get_running_loop().create_task(act)
+        await asyncio.sleep(0)
+        while not task.done():
+            if self.pump is None or not self.pump():
+                await asyncio.wait({task}, timeout=ANSWER_S)
+                if not task.done():
+                    task.cancel()
+                    raise InvariantBroken(f"a venue in this process has not answered within {ANSWER_S:g} s")
+            await asyncio.sleep(0)
+        task.result()
 
     async def _place(self, attempt: Attempt, clearance: Clearance) -> None:
         account, key, number = attempt.order.account, attempt.client_order_id, attempt.attempt
@@ -211,7 +244,10 @@ class Desk:
 
     async def _cancel(self, request: CancelRequested) -> None:
         try:
-            await self._brokers[request.account].cancel(request.account, request.client_order_id)
+            await self._brokers[request.account].cancel(request.account, request.client_order_id, request.permit)
+        except NotCleared as error:
+            log.error("safebroker refused a cancel", order=request.client_order_id, code=error.code, reason=str(error))
+            self.inbox.put(CancelRejected(request.account, request.client_order_id, f"[{error.code}] {error}", self.clock.now()))
         except (NotSent, OutcomeUnknown) as error:
             self.inbox.put(WriteUnknown(request.account, request.client_order_id, 0, f"cancel: {error}"))
 
@@ -259,9 +295,11 @@ class Desk:
         self.inbox.close(why)
 
     async def finish(self) -> None:
-        """Wait for the writes that are under way."""
+        """Wait a moment for the writes that are under way; what has no answer by then is in doubt, as the record says."""
         if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            _, late = await asyncio.wait(self._tasks, timeout=ANSWER_S)
+            for task in late:
+                task.cancel()
 
 
 def _bind(act: Callable[..., Awaitable[None]], *arguments: Any) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -54,6 +54,9 @@ class Venue(Protocol):
     def on_market(self) -> Callable[[MarketMessage], None]: ...
 
     @property
+    def recall(self) -> Callable[[MarketMessage], None]: ...
+
+    @property
     def advance(self) -> Callable[[Nanos], None]: ...
 
     @property
@@ -76,6 +79,7 @@ class Driver:
         self._is_stopping = False
         self._has_ended = desk.engine.feed_ended
         self._has_begun = False
+        desk.pump = self._pump
         self._next_ping = 0
         self._next_read = 0
 
@@ -94,6 +98,10 @@ class Driver:
         for venue, _ in self._venues:
             for account in venue.accounts:
                 self.desk.turn(LineChanged(account, True, 1, "connected"))
+        for message in self.desk.engine.marks.latest():       # the last prices, which nobody tells again after a restart
+            for venue, safe in self._venues:
+                venue.recall(message)
+                safe.on_market(message)
         rounds = 0
         while not self._is_stopping:
             delivered = self._deliver()
@@ -115,8 +123,13 @@ class Driver:
             if self._has_ended and self._ends_with_source:
                 break
             await self.desk.inbox.wait(self._patience())
-        await self.desk.settle()
-        await self.desk.finish()
+        # What the venue has answered by now belongs to this process; left behind, the next one would hear it too late.
+        while True:
+            await self.desk.settle()
+            await self.desk.finish()
+            self._drain()
+            if not self.desk.take(TURNS_MAX):
+                break
 
     def _deliver(self) -> int:
         """Deliver what is due, in order, until something must be settled first."""
@@ -184,6 +197,15 @@ class Driver:
                         self.desk.turn(ReadRequested(account, "every reconcile"))
             self._next_read = now + self._reconcile
         return 0
+
+    def _pump(self) -> bool:
+        due = self._venue_due()
+        if due is None:
+            return False
+        self.clock.move(due)
+        for venue, _ in self._venues:
+            venue.advance(due)
+        return True
 
     def _venue_due(self) -> Nanos | None:
         due = None

@@ -5,6 +5,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from interlock.errors import StorageError
 from interlock.model.command import Command, CommandGiven
 from interlock.model.entry import Payload
@@ -23,6 +25,7 @@ class Inbox:
 
     def __init__(self, bound: int = 8192) -> None:
         self.items: deque[Item] = deque()
+        self._commands = 0             # that stand in front
         self._bound = bound
         self._arrived: asyncio.Event | None = None
         self.closed_by: str | None = None
@@ -36,6 +39,8 @@ class Inbox:
         """From outside: put it in, and wait until its turn is durable. Raises StorageError when it cannot be written."""
         if self.closed_by is not None:
             raise StorageError(self.closed_by)
+        if isinstance(message, CommandGiven):
+            return await self._ask_first(message)
         if len(self.items) >= self._bound:
             raise StorageError(f"{self._bound} messages wait already; nothing more is taken in until they are written")
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -43,8 +48,19 @@ class Inbox:
         self.wake()
         return await reply
 
+    async def _ask_first(self, command: CommandGiven) -> Any:
+        """A person's act waits behind nothing but other acts, and is never refused for want of room."""
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.items.insert(self._commands, Item(command, reply))
+        self._commands += 1
+        self.wake()
+        return await reply
+
     def take(self) -> Item | None:
-        return self.items.popleft() if self.items else None
+        if not self.items:
+            return None
+        self._commands = max(0, self._commands - 1)
+        return self.items.popleft()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -75,6 +91,21 @@ class Inbox:
             self._arrived.set()
 
 
+def writable(given: CommandGiven) -> CommandGiven:
+    """The same command with every text in UTF-8: a kill is not lost to a letter that a terminal spelled otherwise."""
+    try:
+        msgspec.msgpack.encode(given)
+    except UnicodeEncodeError:
+        return msgspec.convert(_in_utf8(msgspec.to_builtins(given)), CommandGiven)
+    return given
+
+
+def _in_utf8(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_utf8(inner) for key, inner in value.items()}
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 class AlertDoor:
     """What the hook is handed: a way to submit an alert and wait for its durable answer."""
 
@@ -94,7 +125,7 @@ class CommandDoor:
 
     async def submit(self, command: Command, *, who: str, origin: str) -> dict[str, Any]:
         """The outcome, with "ok". Raises StorageError when the command could not be written down."""
-        outcome: dict[str, Any] = await self._inbox.ask(CommandGiven(command, who, origin, 0))
+        outcome: dict[str, Any] = await self._inbox.ask(writable(CommandGiven(command, who, origin, 0)))
         if "refused" in outcome:
             return {"ok": False, "code": outcome["refused"], "reason": outcome["reason"], **outcome}
         return {"ok": True, **outcome}

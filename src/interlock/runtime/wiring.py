@@ -146,6 +146,8 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     if opened.journal.head[0] == 0:
         desk.turn(header)
     unverified = 0 if snapshot is None else snapshot.seq
+    if place.lease is not None and place.lease.is_overslept():
+        place.lease.retake()           # a long restart; nothing has been written under the old epoch
     desk.turn(Started(build_digest(), __version__, place.lease_epoch(), signer.public_hex(), begun.is_stopped, opened.cut,
                       unverified))
     if is_new_config:
@@ -232,6 +234,8 @@ def _restore(engine: Engine, intake: Intake, snapshot: Resume | None, store: Kep
             continue
         engine.apply(payload, raw.ts)
         intake.apply(payload, raw.ts)
+    for message in tape:               # rows that no entry has followed yet
+        engine.apply(message, engine.now)
     return notes
 
 

@@ -81,11 +81,11 @@ class Journal:
 
     def append(self, ts: Nanos, payload: Payload, *, cause: int = 0) -> tuple[int, bytes]:
         """Add an entry to the open batch; its seq and hash. Rows that came before it are named first, by an entry of
-        their own."""
-        if self._unmarked:
+        their own; host facts wait for no row."""
+        is_host = type(payload) in _HOST
+        if self._unmarked and not is_host:     # where a process stopped must not show in the digest
             self._mark(ts)
         encoded = encode_payload(payload)
-        is_host = type(payload) in _HOST
         self._seq = seq = self._seq + 1
         body, digest = record(seq, ts, cause, is_host, self._hash, encoded)
         self._hash, self.ts = digest, ts

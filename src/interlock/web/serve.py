@@ -18,7 +18,7 @@ from interlock import __version__
 from interlock.config import secrets
 from interlock.config.load import Loaded, load
 from interlock.config.schema import Config
-from interlock.errors import ConfigError, InputError, InterlockError, JournalDamaged, StorageError
+from interlock.errors import ConfigError, InputError, InterlockError, InvariantBroken, JournalDamaged, StorageError
 from interlock.intake.hook import TRADINGVIEW, Hook
 from interlock.intake.perimeter import Perimeter
 from interlock.intake.secret_book import SecretBook
@@ -108,10 +108,10 @@ class Service:
         why = "it was asked to stop"
         try:
             await self._serve(built)
-        except* InterlockError as group:
-            error = next(_leaves(group))
+        except BaseExceptionGroup as group:
+            error = _cause(group)
             why = f"{type(error).__name__}: {error}"
-            raise error from None
+            raise error from group
         finally:
             built.close(why)
 
@@ -143,9 +143,10 @@ class Service:
                 tasks.create_task(_verify_older(built))
             else:
                 await _verify_older(built)     # a recording waits: what it decides must not depend on how long this takes
+            machinery = [tasks.create_task(_renew(self._place.lease, built))]
+            await control.start()          # a kill given now waits for its turn, and is the first to have one
             await self.warm(built)
-            await control.start()
-            machinery = [tasks.create_task(self._refresh()), tasks.create_task(_renew(self._place.lease, built))]
+            machinery.append(tasks.create_task(self._refresh()))
             built.driver.on_progress = self._on_progress
             if not self._market.is_simulated:
                 self._feed.progress = built.driver.source.share
@@ -313,7 +314,16 @@ def _check(config: Config, ports: Ports) -> None:
             raise StorageError(f"port {number} is in use; choose another with {what}, or stop what listens there")
 
 
-def _leaves(group: BaseExceptionGroup[Any]) -> Any:
+def _cause(group: BaseExceptionGroup[Any]) -> InterlockError:
+    """What ended the desk: the first failure of ours that the group holds, else our own mistake, by its name."""
+    leaves = list(_leaves(group))
+    for error in leaves:
+        if isinstance(error, InterlockError):
+            return error
+    return InvariantBroken(f"the desk broke: {leaves[0]!r}")
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)

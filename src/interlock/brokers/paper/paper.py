@@ -39,6 +39,7 @@ class Paper:
         self.venue.listen(self.wire.push)
         self.broker = PaperBroker(self.wire, instruments, self.accounts, capabilities)
         self.on_market = self.venue.on_market
+        self.recall = self.venue.recall
         self.advance = self.venue.advance
         self.next_due = self.venue.next_due
         self.ping = self.broker.ping

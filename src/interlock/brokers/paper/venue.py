@@ -96,6 +96,14 @@ class PaperVenue:
         """Do all that is due up to `ts`, each at its own time: arrivals, cancels, waits that end, late reports."""
         self.schedule.run(ts, self._settle)
 
+    def recall(self, message: MarketMessage) -> None:
+        """Know a price of before a restart again; nothing is matched against it."""
+        kind = type(message)
+        if kind is Quote or kind is Bar:
+            self._last[message.instrument] = message       # type: ignore[assignment]
+        elif kind is MarketState:
+            self._state_changed(message)                   # type: ignore[arg-type]
+
     def on_market(self, message: MarketMessage) -> None:
         """The market moved. What was due before it is done first."""
         kind = type(message)
