@@ -150,13 +150,13 @@ def live(folder: Path, alerts: int) -> list[Row]:
                         f"<= fdatasync + 15 ms = {sync + 15_000:,.0f}"))
     found = bench_live.intake(folder)
     rows.append(at_least("intake, sustained", found["alerts_per_s"], "alerts/s", 2_000,
-                         f"{found['answered']:,} distinct bodies of 400 B in {found['seconds']} s over 32 kept-alive connections, "
-                         f"engine running; {found['accepted']:,} accepted and each judged twice, {found['lost']} lost"))
+                         f"{found['answered']:,} distinct bodies of 400 B in {found['seconds']} s over 32 kept-alive "
+                         f"connections, engine running; {found['accepted']:,} accepted and each judged twice, {found['lost']} lost"))
     stop = bench_live.kill(folder)
     if stop["last_ms"] is not None and stop["working"] >= 200:
         rows.append(at_most(f"kill, cancels of {stop['working']} working orders on the wire", stop["last_ms"], "ms", 250,
-                            f"command over the control socket to the last of {stop['cancels']} cancels; working are the stops and "
-                            "targets of 50 accounts"))
+                            f"command over the control socket to the last of {stop['cancels']} cancels; working are the "
+                            "stops and targets of 50 accounts"))
     else:
         rows.append(Row("kill, cancels on the wire", None, "ms", "<= 250", None,
                         f"left out: {stop['working']} of 200 orders were working"))

@@ -220,7 +220,8 @@ def show(result: Result, seconds: float) -> None:
     print(f"{total} kills in {seconds:.0f} s; {gap} ({gap / max(1, total):.0%}) between commit and wire or between wire and "
           f"answer; ready again after {ready[len(ready) // 2]:.1f} s (median), {ready[-1]:.1f} s (longest)")
     print(f"{result.acknowledged} signals acknowledged, {result.abandoned} abandoned before the gate, {result.cleared} entries "
-          f"cleared on {len(ACCOUNTS)} accounts, {result.venue_orders} orders in the venues' books; {len(result.violations)} violations")
+          f"cleared on {len(ACCOUNTS)} accounts, {result.venue_orders} orders in the venues' books; "
+          f"{len(result.violations)} violations")
     for each in result.violations:
         print(f"  VIOLATION {each}")
     if gap < 0.3 * total:

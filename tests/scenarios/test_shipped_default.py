@@ -33,7 +33,8 @@ def instants(count: int) -> list[int]:
     loaded = load_default()
     table, feed = loaded.config.table(), loaded.config.feeds.simulated
     market = SimulatedMarketplace(feed.seed, [table[symbol] for symbol in feed.instruments], start=0).market
-    draw, found = random.Random(2023), []
+    draw = random.Random(2023)
+    found: list[int] = []
     while len(found) < count:
         ts = MONDAY + draw.randrange(7 * DAY)
         if not market.disturbed("MES", ts - SECOND, ts + 5 * SECOND):
@@ -76,13 +77,15 @@ def test_a_sample_alert_ends_filled_and_protected_on_both_accounts_within_three_
     row = build.lane_rules(loaded.config, lane, loaded.config.lanes[lane]).rows[0]
 
     def submit():
-        mid = built.engine.views.mark("MES", clock.now()).mid
+        mark = built.engine.views.mark("MES", clock.now())
+        assert mark is not None
+        mid = mark.mid
         distance = Decimal(str(built.engine.rows["MES"]["atr"])) * 2
         tick = table["MES"].tick
         body = sample(row, mid, (mid - distance) // tick * tick, (mid + distance) // tick * tick, clock.now(), 7, secret="x")
         built.desk.inbox.put(AlertReceived(lane, dict(body), 400, "00", True, True, clock.now()))
 
-    submit.ts = start + SECOND
+    submit.ts = start + SECOND  # type: ignore[attr-defined]
     built.driver.source = WithAlert(built.driver.source, submit)
 
     asyncio.run(built.driver.run())

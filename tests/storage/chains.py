@@ -24,12 +24,12 @@ def a_quote(number: int) -> Quote:
 
 
 def fill(journal: Journal, entries: int, *, rows: int = 0, length: int = 0) -> None:
-    """Append `entries` alarms, each after `rows` rows, and one entry of host facts for every five."""
+    """Append `entries` alarms, each after `rows` rows; without rows every fifth is an entry of host facts."""
     for _ in range(entries):
         number = journal.head[0] + 1
         for _ in range(rows):
             journal.tape(a_quote(journal.row))
-        if number % 5 == 0:
+        if number % 5 == 0 and not rows:
             journal.append(START + number, Stopped(f"host {number}"))
         else:
             journal.append(START + number, an_alarm(number, length))

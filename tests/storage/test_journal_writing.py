@@ -10,7 +10,7 @@ from tests.storage.chains import START, a_quote, a_record, a_sealed, an_alarm, f
 from interlock.errors import StorageError
 from interlock.model import tape
 from interlock.model.entry import GENESIS
-from interlock.model.record import TapeMark, Tick
+from interlock.model.record import Stopped, TapeMark, Tick
 from interlock.storage.chain import MARK
 from interlock.storage.journal import Journal, Pending, open_journal
 from interlock.storage.memory import MemoryStore
@@ -133,3 +133,16 @@ def test_a_batch_that_lies_about_its_reach_is_refused():
 
     with pytest.raises(StorageError, match="cannot reach"):
         store.commit(msgspec.structs.replace(batch, last_seq=0))
+
+
+def test_where_a_process_stopped_does_not_show_in_the_digest():
+    whole, halted = (Journal(MemoryStore(), with_digest=True) for _ in range(2))
+    for journal in (whole, halted):
+        journal.append(START, an_alarm(1))
+        journal.tape(a_quote(1))
+        if journal is halted:
+            journal.append(START + 1, Stopped("asked to"))
+        journal.tape(a_quote(2))
+        journal.append(START + 2, an_alarm(2))
+
+    assert halted.digest() == whole.digest()

@@ -27,9 +27,6 @@ State = Annotated[Path, typer.Option(
     "--state", envvar="INTERLOCK_STATE", help="The state directory.", show_envvar=True, file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else on stdout.")]
 
-_CELLS: Final = {None: "", True: "yes", False: "no"}
-
-
 def story(text: str) -> None:
     """A line for the person, on stderr."""
     print(text, file=sys.stderr)
@@ -79,13 +76,19 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
 
 
 def rows_or_json(rows: Sequence[dict[str, Any]], *, as_json: bool, title: str, columns: Sequence[str], empty: str,
-                 cell: Callable[[Any], str] = lambda value: _CELLS[value] if value is None or isinstance(value, bool) else str(value)
-                 ) -> None:
+                 cell: Callable[[Any], str] | None = None) -> None:
     """The same rows either way."""
     if as_json:
         print_json(list(rows))
         return
-    table(title, columns, [[cell(row.get(column)) for column in columns] for row in rows], empty=empty)
+    say = cell or _cell
+    table(title, columns, [[say(row.get(column)) for column in columns] for row in rows], empty=empty)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 def existing(state: Path) -> Path:

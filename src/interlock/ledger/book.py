@@ -75,7 +75,7 @@ class Ledger:
             case AccountRead():
                 self._on_read(payload)
             case Difference():
-                self._accounts[payload.account].since[payload.what] = payload.ts_since
+                self._of(payload.account).since[payload.what] = payload.ts_since
 
     def apply_fill(self, fill: OrderFilled, record: OrderRecord | None, ts: Nanos) -> ClosedTrade | None:
         """Book one execution, once. `record` is the order as it stands after the fill; None: not one of ours.
@@ -115,7 +115,7 @@ class Ledger:
 
     def roll(self, account: AccountName, trade_date: str, marks: Mapping[str, Decimal]) -> None:
         """Begin a trading day, and a week with it where it is due; nothing happens while the day is the same."""
-        of = self._accounts[account]
+        of = self._of(account)
         if trade_date == of.trade_date or not trade_date:
             return
         year, week, _ = date.fromisoformat(trade_date).isocalendar()
@@ -207,6 +207,10 @@ class Ledger:
 
     # -- the inside
 
+    def _of(self, account: AccountName) -> Account:
+        """The account's figures. The record may tell of one that the configuration no longer names."""
+        return self._accounts.setdefault(account, Account())
+
     def _holdings(self, account: AccountName | None) -> Iterator[Holding]:
         for name, of in self._accounts.items():
             if account in (None, name):
@@ -231,7 +235,7 @@ class Ledger:
 
     def _open(self, fill: OrderFilled, ts: Nanos) -> Holding:
         holding = Holding(account=fill.account, instrument=fill.instrument, ts_opened=ts)
-        self._accounts[fill.account].holdings[fill.instrument] = holding
+        self._of(fill.account).holdings[fill.instrument] = holding
         return holding
 
     def _close(self, account: Account, holding: Holding, fill: OrderFilled, record: OrderRecord | None,
@@ -272,7 +276,7 @@ class Ledger:
             self._past.on_entry_fill(fill.account, plan.source, moved / self._instruments[fill.instrument].tick)
 
     def _on_closed(self, trade: ClosedTrade) -> None:
-        of = self._accounts[trade.account]
+        of = self._of(trade.account)
         of.losses = of.losses + 1 if trade.net < ZERO else 0
         self._past.on_closed(trade, self._instruments[trade.instrument].parent)
         limit = trade.ts_closed - KEPT
@@ -282,7 +286,7 @@ class Ledger:
             self._plans = {name: plan for name, plan in self._plans.items() if plan.is_charged or plan.ts >= limit}
 
     def _on_read(self, read: AccountRead) -> None:
-        of = self._accounts[read.account]
+        of = self._of(read.account)
         of.since_before, of.since = of.since, {}
         if of.deposit is None:
             of.deposit = read.cash - self._realised(of)
