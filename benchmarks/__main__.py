@@ -151,7 +151,8 @@ def live(folder: Path, alerts: int) -> list[Row]:
     found = bench_live.intake(folder)
     rows.append(at_least("intake, sustained", found["alerts_per_s"], "alerts/s", 2_000,
                          f"{found['answered']:,} distinct bodies of 400 B in {found['seconds']} s over 32 kept-alive "
-                         f"connections, engine running; {found['accepted']:,} accepted and each judged twice, {found['lost']} lost"))
+                         f"connections, engine running; {found['accepted']:,} accepted and each judged twice, "
+                         f"{found['lost']} lost"))
     stop = bench_live.kill(folder)
     if stop["last_ms"] is not None and stop["working"] >= 200:
         rows.append(at_most(f"kill, cancels of {stop['working']} working orders on the wire", stop["last_ms"], "ms", 250,

@@ -1,7 +1,7 @@
 """The job that engines are compared by: an EMA cross with a bracket, its recording, and the configurations that run it.
 
 `plain` is the job as a trader would configure it on MNQ. `open_gate` is the same job made comparable with engines that
-have no gate: an instrument of its own on a grid so fine that a tick of spread is nothing, no latency, one contract, and
+have no gate: an instrument of its own on a grid so fine that a tick of spread is nothing, no latency, one unit, and
 every limit so wide that only what cannot be configured away still refuses.
 """
 
@@ -97,7 +97,7 @@ def plain(params: Params | None = None, accounts: int = 2) -> str:
 
 
 def open_gate(params: Params, accounts: int = 2) -> str:
-    """The job on WALK, one contract at a time, with limits that never bind."""
+    """The job on WALK, one unit at a time, with limits that never bind."""
     safe = ('safe = { shares_per_symbol = "1", notional_per_order = "1000000", daily_loss = "1000000000", '
             "orders_per_minute = 100000 }")
     return (_head(accounts, "100000000", 0, safe)
