@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from interlock.brokers.paper.plan import Fault, Plan, Verb
 from interlock.config import sessions
-from interlock.config.schema import Account, Broker, Config, Lane
+from interlock.config.schema import Account, BarStrategy, Broker, Config, Lane
 from interlock.decisions import registry as strategies
 from interlock.decisions.alerts.convert import ExitProfile
 from interlock.decisions.stage import Seat
@@ -71,6 +71,8 @@ def _seats(config: Config, fed: Sequence[tuple[str, Nanos]], *, is_simulated: bo
         for name, entry in lane.strategies.items():
             strategy = strategies.build(entry.kind, entry.params)
             chosen = [symbol for symbol in entry.instruments if symbol in lengths]
+            if fed and is_simulated:
+                _check_simulated(f"lanes.{lane_name}.strategies.{name}", entry, lengths)
             if not is_simulated and entry.on_recordings == "every_instrument":
                 chosen = [symbol for symbol in lengths if table[symbol].kind.value in lane.kinds]
             for symbol in chosen:
@@ -78,6 +80,15 @@ def _seats(config: Config, fed: Sequence[tuple[str, Nanos]], *, is_simulated: bo
                 length = TIMEFRAMES[entry.bars] if is_simulated else lengths[symbol]
                 seats.append(Seat(LaneName(lane_name), StrategyName(name), strategy, table[symbol], length))
     return seats
+
+
+def _check_simulated(where: str, entry: BarStrategy, lengths: Mapping[str, Nanos]) -> None:
+    """A strategy that the simulated market would never ask is a mistake, not a quiet day. Raises ConfigError."""
+    absent = [symbol for symbol in entry.instruments if symbol not in lengths]
+    if absent:
+        raise ConfigError(f"{where}.instruments: {', '.join(absent)} is not in feeds.simulated.instruments and would never trade")
+    if TIMEFRAMES[entry.bars] not in lengths.values():
+        raise ConfigError(f'{where}.bars: the simulated market makes bars of "1m", found {entry.bars!r}')
 
 
 def _account(config: Config, account: Account) -> AccountSetup:

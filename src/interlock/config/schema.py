@@ -178,7 +178,7 @@ class Gate(Section, frozen=True, kw_only=True):
     """
 
     risk_per_trade: Decimal = Decimal(120)         # planned loss at the stop, fees and slippage included
-    slippage_ticks: int = 1                        # planned into every size
+    slippage_ticks: int = 1                        # planned into the size of futures
     risk_share_max: Decimal = Decimal("0.02")      # of one trade
     open_risk_share_max: Decimal = Decimal("0.06") # of all that is open and pending
     daily_loss_share: Decimal = Decimal("0.02")
@@ -285,6 +285,8 @@ def _check_references(config: Config) -> None:
             raise ConfigError(f"instruments.{symbol}: a symbol has at most 12 characters")
     _known_symbols("feeds.simulated.instruments", config.feeds.simulated.instruments, table)
     rows: set[tuple[str, str, str, str]] = set()
+    exits: dict[tuple[str, str], tuple[str, float | None]] = {}
+    regimes: dict[str, tuple[str, ...]] = {}
     for name, lane in config.lanes.items():
         if not lane.accounts:
             raise ConfigError(f"lanes.{name}.accounts: a lane needs an account")
@@ -295,12 +297,18 @@ def _check_references(config: Config) -> None:
         _known_symbols(f"lanes.{name}.symbols", lane.symbols, table)
         for strategy_name, strategy in lane.strategies.items():
             _known_symbols(f"lanes.{name}.strategies.{strategy_name}.instruments", strategy.instruments, table)
+            if regimes.setdefault(strategy_name, strategy.regimes) != strategy.regimes:
+                raise ConfigError(f"lanes.{name}.strategies.{strategy_name}: another lane's {strategy_name} has other regimes; "
+                                  "give one of them another name")
         for row in lane.alerts:
             _known_symbols(f"lanes.{name}.alerts", (row.instrument,), table)
             key = (name, row.strategy, row.script_id, row.source_symbol)
             if key in rows:
                 raise ConfigError(f"lanes.{name}.alerts: the row {key[1:]} stands twice")
             rows.add(key)
+            if exits.setdefault((name, row.strategy), (row.exit_profile, row.stop_atrs)) != (row.exit_profile, row.stop_atrs):
+                raise ConfigError(f"lanes.{name}.alerts: two rows of strategy {row.strategy!r} have different exit_profile or "
+                                  "stop_atrs; exits belong to the strategy, so give one of them another name")
         if lane.alerts and not (lane.hook_token and lane.hook_secret):
             raise ConfigError(f"lanes.{name}: a lane with alerts needs hook_token and hook_secret, the names of two secrets")
 

@@ -5,6 +5,7 @@ from typing import Final
 from interlock.model.codes import Code
 
 _COMMAND: Final = "commands"
+_ALERT: Final = "alert to intent"
 
 CODES: Final = (
     Code("command.unknown_account", _COMMAND, "The command names an account that the configuration does not have.",
@@ -21,6 +22,14 @@ CODES: Final = (
          "Look at the account at the broker; entries stay frozen until a person has decided."),
     Code("start_gate", "reconcile", "No whole read of the account has come in since the start or the reconnect.",
          "Wait for the read; if it fails, look at the broker's connection."),
+    Code("position_opposite", _ALERT, "An alert to buy or sell came while its strategy holds the other side.",
+         "Close first; a reversal needs a second alert once flat."),
+    Code("nothing_to_close", _ALERT, "An alert to close came while its strategy holds nothing.", "None."),
+    Code("target_not_smaller", _ALERT, "A target position is no smaller than what is held; open positions are not added to.",
+         "Close, and enter anew."),
+    Code("alert_position_missing", _ALERT, 'An alert with action "target" has no position.', "Add the field to the message."),
+    Code("stop_missing", _ALERT, "An entry has no stop, and its exit profile computes none.",
+         "Add the stop to the message, or set stop_atrs for the strategy."),
     Code("wire.not_sent", "wire", "The order certainly never left: the connection was not there.",
          "Nothing to undo; a new signal is judged anew once the connection is back."),
 )

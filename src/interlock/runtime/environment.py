@@ -5,9 +5,11 @@ import shutil
 import socket
 from pathlib import Path
 
-from interlock.config import secrets
+from interlock.config import build, secrets
 from interlock.config.schema import Config
 from interlock.errors import ConfigError
+from interlock.model.money import MINUTE
+from interlock.runtime.clock import WALL
 
 SPACE_MIN = 64 * 1024 * 1024
 """Bytes that must be free in the state directory: the emergency reserve and room for a day's journal."""
@@ -28,6 +30,14 @@ def problems(directory: Path, config: Config) -> list[str]:
             if lane.alerts:
                 secrets.require(known, lane.hook_token, f"lanes.{name}.hook_token")
                 secrets.require(known, lane.hook_secret, f"lanes.{name}.hook_secret")
+    except ConfigError as error:
+        found.append(str(error))
+    try:
+        build.setup(config, digest="", epoch=0, state_id="", clock=WALL, is_simulated=True,
+                    fed=[(symbol, MINUTE) for symbol in config.feeds.simulated.instruments])
+        build.intake_stage(config, {})
+        for broker in config.brokers.values():
+            build.faults(broker)
     except ConfigError as error:
         found.append(str(error))
     if config.desk.mode == "live":

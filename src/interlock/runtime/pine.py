@@ -38,7 +38,9 @@ def sample_alert(directory: Path, strategy: str, action: str) -> dict[str, Any]:
     if market is None:
         raise StorageError(f"no engine runs in {directory}; a sample needs the market of now: interlock run --state {directory}")
     if market["mid"] is None or market["atr"] is None:
-        raise InputError(f"{row.instrument} has no price yet, or too little history for its average range; try again later")
+        heard = ", ".join(market["heard"]) or "nothing yet"
+        raise InputError(f"{row.instrument} has no price yet, or too little history for its average range; "
+                         f"the market brings {heard}")
     url, secret = _url_and_secret(directory, lane_name, lane)
     mid, atr, tick = Decimal(market["mid"]), Decimal(market["atr"]), Decimal(market["tick"])
     sign = -1 if wanted is AlertAction.SELL else 1

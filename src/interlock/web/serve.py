@@ -232,7 +232,7 @@ class Service:
             mark, row = engine.views.mark(symbol, self._clock.now()), engine.rows.get(symbol)
             atr = None if row is None or not row.is_ready(("atr",), is_synth_ok=True) else str(row["atr"])
             return {"now": self._clock.now(), "mid": None if mark is None else plain(mark.mid), "atr": atr,
-                    "tick": plain(instrument.tick)}
+                    "tick": plain(instrument.tick), "heard": [watched for watched, _ in engine.setup.watched]}
 
         async def command(request: Mapping[str, Any]) -> dict[str, Any]:
             try:
