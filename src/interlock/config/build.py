@@ -45,7 +45,8 @@ def session_tables(config: Config, *, is_simulated: bool) -> Mapping[str, Sessio
     table = config.table()
     if is_simulated:
         return dict.fromkeys(table, sessions.load(ALWAYS_OPEN))
-    return {symbol: sessions.load(instrument.calendar) for symbol, instrument in table.items()}
+    tables = {name: sessions.load(name) for name in dict.fromkeys(instrument.calendar for instrument in table.values())}
+    return {symbol: tables[instrument.calendar] for symbol, instrument in table.items()}
 
 
 def setup(config: Config, *, digest: str, epoch: int, state_id: str, clock: str, is_simulated: bool,
