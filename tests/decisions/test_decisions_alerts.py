@@ -86,22 +86,6 @@ def test_with_alert_owned_exits_only_the_stop_rests():
 
 
 @pytest.mark.parametrize(
-    ("action", "fields", "code"),
-    [
-        ("buy", {"stop": "5000"}, "stop_side"),
-        ("buy", {"stop": "5001"}, "stop_side"),
-        ("sell", {"stop": "4999"}, "stop_side"),
-        ("buy", {"stop": "4999", "price": "4990"}, "stop_side"),
-        ("buy", {"stop": "5005", "price": "5010"}, "stop_side"),
-        ("buy", {"stop": "4990", "target": "4995"}, "target_side"),
-        ("sell", {"stop": "5010", "target": "5000"}, "target_side"),
-    ],
-)
-def test_exits_on_the_wrong_side_of_the_price_or_the_market_end_it(action, fields, code):
-    assert refused(converted(action, **fields)) == code
-
-
-@pytest.mark.parametrize(
     ("changes", "code"),
     [
         ({"profile": ExitProfile()}, "stop_missing"),
@@ -120,8 +104,8 @@ def test_an_entry_is_for_every_account_whatever_each_holds_on_that_side():
 
 
 @pytest.mark.parametrize(("action", "held"), [("buy", "-1"), ("sell", "1")])
-def test_an_entry_against_an_open_position_is_no_reversal(action, held):
-    assert refused(converted(action, held={"a": held, "b": "0"}, stop="4990")) == "position_opposite"
+def test_an_entry_against_an_open_position_is_the_gates_to_refuse_account_by_account(action, held):
+    assert isinstance(the(converted(action, held={"a": held, "b": "0"}, stop="4990")), Intent)
 
 
 @pytest.mark.parametrize(("held", "side"), [({"a": "2", "b": "3"}, Side.SELL), ({"a": "-2", "b": "0"}, Side.BUY)])

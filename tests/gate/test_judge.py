@@ -235,7 +235,7 @@ def test_no_number_of_the_rules_takes_a_check_away():
     emptied = GateRules(packs=())
     for item in dataclasses.fields(emptied):
         assert item.name != "enabled"
-    assert len(checks_for(Profile.ENTER, Source.BARS, emptied)) == 26
+    assert len(checks_for(Profile.ENTER, Source.BARS, emptied)) == 27
 
 
 def test_the_digest_names_the_list_in_order():

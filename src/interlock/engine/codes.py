@@ -22,8 +22,6 @@ CODES: Final = (
          "Look at the account at the broker; entries stay frozen until a person has decided."),
     Code("start_gate", "reconcile", "No whole read of the account has come in since the start or the reconnect.",
          "Wait for the read; if it fails, look at the broker's connection."),
-    Code("position_opposite", _ALERT, "An alert to buy or sell came while its strategy holds the other side.",
-         "Close first; a reversal needs a second alert once flat."),
     Code("nothing_to_close", _ALERT, "An alert to close came while its strategy holds nothing.", "None."),
     Code("target_not_smaller", _ALERT, "A target position is no smaller than what is held; open positions are not added to.",
          "Close, and enter anew."),

@@ -136,6 +136,8 @@ CODES: Final = (
     # the order itself
     Code("instrument_not_allowed", "order.instrument", "The instrument is not on the account's list.",
          "Add it to the account's symbols. Live needs an explicit list."),
+    Code("position_opposite", "order.reversal", "The account holds the other side of the same underlying.",
+         "Close first; a reversal needs a second signal once flat."),
     Code("off_tick", "order.tick_and_lot", "A price is no multiple of the tick.", _STRATEGY),
     Code("off_lot", "order.tick_and_lot", "The quantity is no multiple of the lot.", _FAULT),
     Code("bracket_stop_side", "order.bracket", "The stop is not on the losing side.", _STRATEGY),

@@ -29,6 +29,7 @@ from interlock.gate.orders.duplicate import SignalOnce
 from interlock.gate.orders.grid import TickAndLot
 from interlock.gate.orders.instrument import InstrumentAllowed
 from interlock.gate.orders.kill import KillLatch
+from interlock.gate.orders.opposite import NoReversal
 from interlock.gate.orders.provenance import PriceProvenance
 from interlock.gate.orders.rate import OrderRate
 from interlock.gate.orders.truth import TruthFits
@@ -109,7 +110,7 @@ def _enter(source: Source, rules: GateRules) -> tuple[Check, ...]:
         rules.connection, rules.balance, rules.daily_loss, rules.regime, SizeConfirmed(rules.sizing),
         *rule_checks(rules.packs),
         *(guard if source in APPLIES[guard.name] else Inapplicable(guard.name, source) for guard in _guards(rules)),
-        InstrumentAllowed(), TickAndLot(), BracketSides(), rules.collar, SignalOnce(), rules.order_rate,
+        InstrumentAllowed(), NoReversal(), TickAndLot(), BracketSides(), rules.collar, SignalOnce(), rules.order_rate,
         PriceProvenance())
 
 

@@ -46,18 +46,15 @@ def convert(accepted: AlertAccepted, now: Nanos, profile: ExitProfile, instrumen
             held: Mapping[AccountName, Decimal], mid: Decimal | None, atr: Feature | None) -> Converted:
     """What an alert asks for, given what its strategy holds of the instrument in each account (signed).
 
-    `mid` is the market now and `atr` the average true range in price units; either may be unknown. A position is never
-    turned around by one alert: against an open one it closes at most, and the other side needs a second alert once
-    flat.
+    `mid` is the market now and `atr` the average true range in price units; either may be unknown. What an account holds,
+    and on which side of the market stop and target lie, is the gate's to judge, account by account. A target position on
+    the other side closes at most; the rest needs a second alert once flat.
     """
     asked = _Asked(accepted, now, profile, instrument, mid, atr)
     open_ones = {account: quantity for account, quantity in held.items() if quantity}
     match accepted.alert.action:
         case AlertAction.BUY | AlertAction.SELL:
             side = _SIDES[accepted.alert.action]
-            if any(quantity * side.sign < 0 for quantity in open_ones.values()):
-                return asked.abandon("position_opposite", f"{side.value}: the strategy holds the other side; close it "
-                                     "first, a reversal needs a second alert once flat")
             return asked.enter(side)
         case AlertAction.CLOSE:
             return asked.close(open_ones, open_ones, "alert closes")
@@ -135,13 +132,6 @@ class _Asked(Struct, frozen=True):
         if isinstance(stop, IntentAbandoned):
             return stop
         target = None if alert.target is None else self._to_tick(side, alert.target)
-        for price in (reference, reference if self.mid is None else self.mid):
-            if (price - stop) * side.sign <= 0:
-                return self.abandon("stop_side",
-                                    f"{side.value} at {plain(price)}: stop {plain(stop)} is on the wrong side")
-            if target is not None and (target - price) * side.sign <= 0:
-                return self.abandon("target_side",
-                                    f"{side.value} at {plain(price)}: target {plain(target)} is on the wrong side")
         is_owned = self.profile.name == "alert"
         return (Intent(signal_id=accepted.signal_id, lane=accepted.lane, strategy=alert.strategy, source=Source.ALERTS,
                        instrument=accepted.instrument, side=side, purpose=Purpose.ENTER,
