@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, get_args
 
 import msgspec
 
@@ -33,7 +33,7 @@ from interlock.intake.stage import Intake
 from interlock.model.account import ClosedTrade, Position, Truth
 from interlock.model.codes import INTAKE, PAGE, Code
 from interlock.model.codes import catalogue as compose_catalogue
-from interlock.model.entry import Entry, Raw
+from interlock.model.entry import Entry, Payload, Raw
 from interlock.model.ids import AccountName
 from interlock.model.money import plain
 from interlock.model.order import PROFILES, Closed, OrderRecord
@@ -103,7 +103,10 @@ class Records:
                 yield entry.payload
 
     def tail(self, last: int, kind: str | None = None) -> list[dict[str, Any]]:
-        """The last entries (of one kind) as plain values, oldest first."""
+        """The last entries (of one kind) as plain values, oldest first. Raises InputError for a kind that there is not."""
+        kinds = sorted(str(each.__struct_config__.tag) for each in get_args(Payload))
+        if kind is not None and kind not in kinds:
+            raise InputError(f"no entry is of kind {kind!r}; there are {', '.join(kinds)}")
         seq = self._store.head()[0]
         found: deque[dict[str, Any]] = deque(maxlen=last)
         for entry in self.entries(1 if kind else max(1, seq - last + 1)):

@@ -1,5 +1,6 @@
 """`interlock journal verify|tail|repair`: the record itself."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -50,8 +51,7 @@ def tail(
                     print_json(entry)
                     continue
                 at = datetime.fromtimestamp(entry["ts"] / 1e9, tz=UTC).isoformat(timespec="milliseconds")
-                text = str(entry["payload"])
-                print(f"{entry['seq']:>8} {at} {entry['kind']:<18} {text if len(text) <= 160 else text[:157] + '...'}")
+                print(f"{entry['seq']:>8} {at} {entry['kind']:<18} {json.dumps(entry['payload'], ensure_ascii=False)}")
 
 
 @app.command()

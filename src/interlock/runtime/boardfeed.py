@@ -18,6 +18,7 @@ from interlock.model.signal import AlertAccepted, AlertDuplicate, AlertRefused, 
 from interlock.model.verdict import Cleared, Verdict
 from interlock.records import check_row, order_row, position_rows, status_rows
 from interlock.runtime.board import Board
+from interlock.runtime.clock import WALL
 
 SHOWN_AGAIN = (Verdict, OrderFilled, AlertAccepted, AlertRefused, AlertDuplicate, RouteRefused, Intent, ClosedTrade, Alarm,
                AlarmCleared, Killed, Released, FeedOpened, FeedEnded, StrategyDisabled, Bar)
@@ -155,6 +156,10 @@ class BoardFeed:
         opened, high, low, close = (plain(instrument.price(value)) for value in (bar.open, bar.high, bar.low, bar.close))
         self.board.bar(bar.instrument, bar.ts_event, opened, high, low, close, str(bar.volume), bar.provenance.name.lower())
         self.rows += 1
+        if engine.setup.clock != WALL:         # the clock waited for the venue's answers: that is its proof, at each row
+            for account, line in engine.latches.lines.items():
+                if line.is_up:
+                    self.board.proof(account, bar.ts_known)
         quote = engine.marks.quote(bar.instrument)
         if quote is not None and quote.fresh_until:
             self.on_market(quote)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from interlock.config import build
 from interlock.config.load import Loaded, load_default, load_text
 from interlock.config.schema import Config
 from interlock.config.write import make_state
@@ -18,7 +19,7 @@ from interlock.model.account import ClosedTrade
 from interlock.model.entry import Payload
 from interlock.model.market import Bar
 from interlock.model.money import DAY, Nanos, plain
-from interlock.model.record import Attempt
+from interlock.model.record import Attempt, StrategyDisabled
 from interlock.model.report import OrderFilled
 from interlock.model.signal import AlertAccepted, Held, Intent
 from interlock.model.verdict import Refused, Verdict
@@ -40,10 +41,13 @@ class Tally:
         self.signals: set[str] = set()
         self.refusals: Counter[str] = Counter()
         self.trades: list[ClosedTrade] = []
+        self.warming: Counter[str] = Counter()
+        self.disabled: list[StrategyDisabled] = []
 
     def on_entry(self, seq: int, ts: Nanos, payload: Payload) -> None:  # noqa: ARG002
         kind = type(payload)
         if kind is Held:
+            self._on_held(payload)  # type: ignore[arg-type]
             return
         if kind is Bar:
             self.bars += 1
@@ -53,13 +57,25 @@ class Tally:
             self.orders += len(payload.order.legs)  # type: ignore[union-attr]
         elif kind is OrderFilled:
             self.fills += 1
+        elif kind is StrategyDisabled:
+            self.disabled.append(payload)  # type: ignore[arg-type]
         elif kind is ClosedTrade:
             self.trades.append(payload)  # type: ignore[arg-type]
         elif kind is Verdict and isinstance(payload.result, Refused):  # type: ignore[union-attr]
             self.refusals[payload.result.code] += 1  # type: ignore[union-attr]
 
+    def _on_held(self, held: Held) -> None:
+        if held.why.startswith("warming"):
+            self.warming[held.strategy] += 1
+
     def on_market(self, message: object) -> None:
         """Quotes and trades are counted by their bars."""
+
+    def notes(self) -> list[str]:
+        """What would otherwise look like a quiet market: strategies that broke, or that were still warming."""
+        return [*(f"strategy {each.strategy} broke and was disabled: {each.why}" for each in self.disabled),
+                *(f"{strategy}: warming for {count} bars (a regime needs 51 quarter hours, a mean its length)"
+                  for strategy, count in self.warming.items())]
 
     def results(self, config: Config) -> list[dict[str, Any]]:
         rows = []
@@ -104,6 +120,8 @@ def replay(data: Sequence[str], *, config: Path | None = None, journal: Path | N
            is_bad_allowed: bool = False, on_progress: Callable[[float], None] | None = None) -> dict[str, Any]:
     """Play and count. Raises InputError or ConfigError for what cannot be played."""
     loaded = load_default() if config is None else _load(config)
+    if loaded.config.desk.mode == "live":
+        raise ConfigError('a replay is played on paper: desk.mode must be "paper", found "live"')
     if bool(data) == bool(simulated):
         raise ConfigError("replay needs --data FILE, or --simulated DAYS, and not both")
     began = time.perf_counter()
@@ -115,13 +133,15 @@ def replay(data: Sequence[str], *, config: Path | None = None, journal: Path | N
         notes, market_place = [], _simulated(simulated or "", loaded.config)
         clock = PlaybackClock(None, kind=VIRTUAL, floor=market_place.start)
         answer = _play(loaded, clock, market_place, journal, on_progress)
-    return answer | {"seconds": round(time.perf_counter() - began, 3), "notes": notes}
+    return answer | {"seconds": round(time.perf_counter() - began, 3), "notes": notes + answer["notes"]}
 
 
 def _play(loaded: Loaded, clock: PlaybackClock, market: Recordings | SimulatedMarketplace, journal: Path | None,
           on_progress: Callable[[float], None] | None) -> dict[str, Any]:
     if journal is None:
         return asyncio.run(_drive(loaded, clock, market, memory_place(), on_progress))
+    build.setup(loaded.config, digest="", epoch=0, state_id="", clock=clock.kind, is_simulated=market.is_simulated,
+                fed=market.fed)        # what cannot be built must not leave a directory behind
     make_state(journal)
     (journal / "interlock.toml").write_text(loaded.text)
     with state_place(journal, "interlock replay") as place:
@@ -142,7 +162,7 @@ async def _drive(loaded: Loaded, clock: PlaybackClock, market: Recordings | Simu
             on_progress(1.0)
         return {"bars": tally.bars, "signals": len(tally.signals), "orders": tally.orders, "fills": tally.fills,
                 "refusals": dict(tally.refusals.most_common()), "dropped": market.dropped,
-                "digest": built.opened.journal.digest(), "results": tally.results(loaded.config)}
+                "digest": built.opened.journal.digest(), "results": tally.results(loaded.config), "notes": tally.notes()}
     finally:
         built.close("the recording has ended")
 

@@ -75,7 +75,7 @@ def serve(directory: Path, *, port: int | None, hook_port: int | None, data: Seq
         clock = WallClock()
         table, feed = loaded.config.table(), loaded.config.feeds.simulated
         market = SimulatedMarketplace(feed.seed, [table[symbol] for symbol in feed.instruments], start=clock.now())
-    with state_place(directory, f"interlock run (pid {os.getpid()})") as place:
+    with state_place(directory, "interlock run") as place:
         if sys.platform != "win32":
             import uvloop
 
@@ -114,6 +114,7 @@ class Service:
             raise error from group
         finally:
             built.close(why)
+            _say(f"stopped: {why}; {len(built.engine.ledger.positions())} positions stay open at the venue, with their stops")
 
     def build(self) -> Built:
         """The desk at its journal's end, told to page and mirrors; not yet driven."""

@@ -195,6 +195,8 @@ def _timeframe(source: Source, plan: Plan) -> Nanos:
     if not found:
         found = TIMEFRAMES.get(word, 0)
     if not found:
+        if len(starts) > 1:
+            raise InputError(f"{source.file}: row 2 is not later than row 1; expected rows in time order, oldest first")
         raise InputError(f"{source.file}: the length of its bars cannot be told from a single row")
     if found >= DAY:
         raise InputError(f"{source.file}: daily bars; expected bars of at most 4 hours, or trades")
