@@ -18,7 +18,7 @@ from interlock.config.schema import Config
 from interlock.engine.setup import Setup
 from interlock.engine.step import Begun, Engine, unpack
 from interlock.engine.step import Kept as Parts
-from interlock.errors import ConfigError, InvariantBroken, JournalDamaged, StorageError
+from interlock.errors import ConfigError, InvariantBroken, StorageError
 from interlock.gate.clearance import Signer
 from interlock.intake.stage import Intake
 from interlock.model.command import CommandGiven, Kill
@@ -37,7 +37,7 @@ from interlock.runtime.inbox import Inbox
 from interlock.runtime.sources import Market
 from interlock.storage.chain import Kept
 from interlock.storage.committer import Committer
-from interlock.storage.journal import Opened, open_journal, verify
+from interlock.storage.journal import Opened, open_journal
 from interlock.storage.lease import Lease
 from interlock.storage.memory import MemoryStore
 from interlock.storage.reserve import Reserve
@@ -95,7 +95,8 @@ class Built:
     place: Place
     state_id: str
     notes: tuple[str, ...]
-    unverified: int                    # entries that the restart took on the snapshot's word
+    unverified: int                    # entries that the restart took on the snapshot's word; check them before driving a
+                                       # recording, beside driving a desk on the wall clock, whose entries wait
 
     def close(self, why: str) -> None:
         """Stop in order: the last entries, a snapshot of everything, the venue's book. After a failure of the journal
@@ -146,16 +147,10 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     if opened.journal.head[0] == 0:
         desk.turn(header)
     unverified = 0 if snapshot is None else snapshot.seq
-    if unverified and clock.kind != WALL:
-        # A recording waits: what it decides must not depend on how long the check of the older record takes.
-        found = verify(place.store)
-        if not found.ok:
-            raise JournalDamaged(f"{found.damage}; look with `interlock journal verify`")
-        unverified = 0
     if place.lease is not None and place.lease.is_overslept():
         place.lease.retake()           # a long restart; nothing has been written under the old epoch
     desk.turn(Started(build_digest(), __version__, place.lease_epoch(), signer.public_hex(), begun.is_stopped, opened.cut,
-                      unverified))
+                      unverified if clock.kind == WALL else 0))
     if is_new_config:
         desk.turn(ConfigRead(loaded.digest, loaded.canonical, epoch + 1))
     _open_feed(desk, engine, market)

@@ -30,7 +30,7 @@ from interlock.model.record import RecordVerified
 from interlock.records import JOURNAL, status_rows
 from interlock.runtime.board import Board
 from interlock.runtime.boardfeed import BoardFeed, truth_of
-from interlock.runtime.clock import Clock, PlaybackClock, WallClock
+from interlock.runtime.clock import WALL, Clock, PlaybackClock, WallClock
 from interlock.runtime.control import ControlServer, Handler
 from interlock.runtime.environment import is_taken
 from interlock.runtime.inbox import AlertDoor, CommandDoor
@@ -140,7 +140,10 @@ class Service:
         control = ControlServer(self._directory, self._handlers(built))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(server.serve()) for server in servers]
-            tasks.create_task(_verify_older(built))
+            if self._clock.kind == WALL:
+                tasks.create_task(_verify_older(built))
+            else:
+                await _verify_older(built)     # a recording waits: what it decides must not depend on how long this takes
             machinery = [tasks.create_task(_renew(self._place.lease, built))]
             await control.start()          # a kill given now waits for its turn, and is the first to have one
             await self.warm(built)
