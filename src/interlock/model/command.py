@@ -1,5 +1,6 @@
 """A person's acts. Each is journaled with who gave it and from where before it does anything."""
 
+from decimal import Decimal
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -21,11 +22,58 @@ class Kill(Struct, frozen=True, tag="kill"):
 
 
 class Release(Struct, frozen=True, tag="release"):
-    """Unlatch what the kill of the same reach latched; `phrase` is what the person typed."""
+    """Unlatch what the kill of the same reach latched; `phrase` is what the person typed, `seen` the digest of the state
+    that was shown to them."""
 
     phrase: str
     lane: LaneName | None = None
     account: AccountName | None = None
+    seen: str = ""
+
+
+class Flatten(Struct, frozen=True, tag="flatten"):
+    """Close positions: cancel, close, verify flat. Both None: every account, every instrument."""
+
+    why: str
+    account: AccountName | None = None
+    instrument: str | None = None
+    seen: str = ""                     # digest of the positions that were shown
+
+
+class Reconcile(Struct, frozen=True, tag="reconcile"):
+    """Read accounts at their brokers now and compare. It adopts nothing."""
+
+    account: AccountName | None = None
+
+
+class Decide(Struct, frozen=True, tag="decide"):
+    """A person's answer to an open question; `answer` is one of those that the question lists."""
+
+    question: str
+    answer: str
+    seen: str
+
+
+class Reconnect(Struct, frozen=True, tag="reconnect"):
+    """Open the line of an account anew. One read follows; entries stay off until a person enables the account."""
+
+    account: AccountName
+    seen: str = ""
+
+
+class Enable(Struct, frozen=True, tag="enable"):
+    """Lift one latch that only a person lifts: a halt, a lost line, a throttled or broken strategy. `latch` is its id."""
+
+    latch: str
+    seen: str = ""
+
+
+class RecordDrill(Struct, frozen=True, tag="record_drill"):
+    """The result of a kill drill, for the record."""
+
+    orders: int
+    cancelled: int
+    confirmed_ms: float
 
 
 class DisableAccount(Struct, frozen=True, tag="disable_account"):
@@ -37,7 +85,8 @@ class EnableAccount(Struct, frozen=True, tag="enable_account"):
     account: AccountName
 
 
-Command: TypeAlias = Kill | Release | DisableAccount | EnableAccount
+Command: TypeAlias = (
+    Kill | Release | DisableAccount | EnableAccount | Flatten | Reconcile | Decide | Reconnect | Enable | RecordDrill)
 
 RELEASE_PHRASE = "RELEASE THE KILL"
 
@@ -79,3 +128,81 @@ class AccountDisabled(Struct, frozen=True, tag="account_disabled"):
 
 class AccountEnabled(Struct, frozen=True, tag="account_enabled"):
     account: AccountName
+
+
+class FlattenBegun(Struct, frozen=True, tag="flatten_begun"):
+    """The accounts in reach are read afresh, all at once; each closes what its own broker then shows."""
+
+    why: str
+    account: AccountName | None
+    instrument: str | None
+    accounts: tuple[AccountName, ...]
+    positions: tuple[tuple[str, str, str], ...]    # account, instrument, signed quantity as last known
+
+
+class FlattenEnded(Struct, frozen=True, tag="flatten_ended"):
+    """The result for one account and instrument. Never assumed: `flat` and `residual` are the broker's own word."""
+
+    account: AccountName
+    instrument: str                    # "": the account could not be read
+    result: str                        # flat, residual, unknown
+    quantity: Decimal                  # what is left, signed; zero when flat or unknown
+    why: str
+
+
+class KillProved(Struct, frozen=True, tag="kill_proved"):
+    """What the broker's own list showed after the last cancel that could still arrive."""
+
+    account: AccountName
+    epoch: int
+    is_clean: bool
+    left: tuple[str, ...]              # client order ids that could still add risk
+    notional: Decimal | None           # of the positions still open, at the mark; None: not known
+
+
+class QuestionOpened(Struct, frozen=True, tag="question_opened"):
+    """Something that only a person may answer. `state` is what they are shown, `digest` its SHA-256."""
+
+    question: str
+    kind: str                          # drift ...
+    account: AccountName | None
+    state: tuple[tuple[str, str, str], ...]        # what, ours, theirs
+    digest: str
+    answers: tuple[str, ...]
+
+
+class Decided(Struct, frozen=True, tag="decided"):
+    """A question is answered; the command before it names who and from where."""
+
+    question: str
+    account: AccountName | None
+    answer: str
+    state: tuple[tuple[str, str, str], ...]
+    until: Nanos                       # an accepted difference reopens then; 0: does not end
+
+
+class PositionAdopted(Struct, frozen=True, tag="position_adopted"):
+    """A person said that the broker is right: our book takes its quantity and price."""
+
+    account: AccountName
+    instrument: str
+    quantity: Decimal
+    price: Decimal | None
+
+
+class Reconnecting(Struct, frozen=True, tag="reconnecting"):
+    """Ask the venue for a new connection."""
+
+    account: AccountName
+
+
+class Enabled(Struct, frozen=True, tag="enabled"):
+    """A person lifted this latch."""
+
+    latch: str
+
+
+class DrillRecorded(Struct, frozen=True, tag="drill_recorded"):
+    orders: int
+    cancelled: int
+    confirmed_ms: float

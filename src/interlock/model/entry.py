@@ -20,7 +20,16 @@ from interlock.model.command import (
     AccountEnabled,
     CommandGiven,
     CommandRefused,
+    Decided,
+    DrillRecorded,
+    Enabled,
+    FlattenBegun,
+    FlattenEnded,
     Killed,
+    KillProved,
+    PositionAdopted,
+    QuestionOpened,
+    Reconnecting,
     Released,
 )
 from interlock.model.market import Bar
@@ -36,20 +45,24 @@ from interlock.model.record import (
     Difference,
     ExitBegun,
     ExitEnded,
+    FallbackUsed,
     FeedEnded,
     FeedOpened,
     Header,
     IntentAbandoned,
     LookupRequested,
     OrderDropped,
+    Reading,
     ReadRequested,
     RecordVerified,
     RegimeChanged,
     Started,
     Stopped,
     StrategyDisabled,
+    StrategyEnabled,
     TapeMark,
     Tick,
+    TierChanged,
 )
 from interlock.model.report import (
     AccountRead,
@@ -87,9 +100,12 @@ Payload: TypeAlias = (
     | OrderAccepted | OrderFilled | OrderCancelled | OrderRejected | OrderExpired | CancelRejected
     | WriteRefused | WriteUnknown | OrderFound | OrderMissing | AccountRead | ReadFailed | LineChanged
     | ClosedTrade | Difference | AccountFrozen | AccountThawed | Alarm | AlarmCleared
-    | CommandGiven | CommandRefused | Killed | Released | AccountDisabled | AccountEnabled)
+    | CommandGiven | CommandRefused | Killed | Released | AccountDisabled | AccountEnabled
+    | FlattenBegun | FlattenEnded | KillProved | QuestionOpened | Decided | PositionAdopted | Reconnecting | Enabled
+    | DrillRecorded | Reading | TierChanged | FallbackUsed | StrategyEnabled)
 
-HOST: Final = (Header, Started, Stopped, RecordVerified, Clearance, LineChanged, ReadRequested, AccountRead, ReadFailed)
+HOST: Final = (Header, Started, Stopped, RecordVerified, Clearance, LineChanged, ReadRequested, AccountRead, ReadFailed,
+               Reading, Reconnecting, FallbackUsed, DrillRecorded)
 """Payloads that hold host facts (processes, connections, keys, signatures): chained like all others, no part of the digest."""
 
 GENESIS: Final = bytes(32)

@@ -188,3 +188,36 @@ class ExitEnded(Struct, frozen=True, tag="exit_ended"):
     instrument: str
     is_done: bool                      # False: given up; the position is protected again and a person has been called
     why: str
+
+
+class Reading(Struct, frozen=True, tag="reading"):
+    """A health figure that only the machinery can take, with the engine time at which it was taken. None: it could not be."""
+
+    name: str                          # clock_offset, ack_latency, loop_lag ...
+    scope: str                         # "lane.main", "account.paper-a" or "" for the whole desk
+    value: float | None
+
+
+class TierChanged(Struct, frozen=True, tag="tier_changed"):
+    """A scope's health tier, 0 (all well) to 4 (halted until a person resets it)."""
+
+    scope: str                         # "lane.main", "account.paper-a"
+    tier: int
+    before: int
+    reasons: tuple[str, ...]
+
+
+class FallbackUsed(Struct, frozen=True, tag="fallback_used"):
+    """A registered second-best way was taken."""
+
+    name: str
+    severity: str                      # info, warning, critical
+    why: str
+    count: int                         # of uses since the start
+
+
+class StrategyEnabled(Struct, frozen=True, tag="strategy_enabled"):
+    """A person enabled a strategy that had been disabled."""
+
+    lane: LaneName
+    strategy: StrategyName

@@ -9,6 +9,7 @@ from interlock.model.ids import AccountName, BrokerOrderId, ClientOrderId, Execu
 from interlock.model.money import Nanos
 from interlock.model.order import Outcome
 from interlock.model.signal import Side
+from interlock.model.view import Definition
 
 
 class OrderAccepted(Struct, frozen=True, tag="order_accepted"):
@@ -136,6 +137,8 @@ class AccountRead(Struct, frozen=True, tag="account_read"):
     ts_event: Nanos
     connection: int                    # number of the connection it came over
     environment: str = "paper_sim"     # what kind of venue answered: the evidence behind the truth label
+    definitions: tuple[Definition, ...] = ()   # of what may be traded there, by the broker's own word
+    day_trades_left: int | None = None # None: the broker has no such rule
 
 
 class ReadFailed(Struct, frozen=True, tag="read_failed"):

@@ -110,6 +110,27 @@ class ExitView(Struct, frozen=True, kw_only=True):
     is_reduce_only: bool = False       # the venue itself keeps it from crossing zero
 
 
+class RestingView(Struct, frozen=True, kw_only=True):
+    """An order of any of our accounts at the same broker that rests in this instrument's book at a limit."""
+
+    account: AccountName
+    client_order_id: ClientOrderId
+    side: Side
+    price: Decimal
+
+
+class Definition(Struct, frozen=True, kw_only=True):
+    """An instrument as the broker itself defines it."""
+
+    instrument: str
+    tick: Decimal
+    lot: Decimal
+    multiplier: Decimal
+    currency: str
+    ts_expiry: Nanos | None = None     # None: it does not expire
+    ts_roll: Nanos | None = None       # from when on no entry may be made in it
+
+
 class AccountView(Struct, frozen=True, kw_only=True):
     """One account: what its broker last proved, and what our ledger makes of it."""
 
@@ -132,6 +153,7 @@ class AccountView(Struct, frozen=True, kw_only=True):
     broker_position: Decimal | None    # of this instrument, as the broker last said
     orders_last_minute: int            # submits and modifies
     pair_may_rest: bool = False        # an emulated stop and target may both rest
+    value_last_minute: Decimal | None = Decimal(0)     # of the entries cleared in the last minute
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -193,6 +215,12 @@ class GateView(Struct, frozen=True, kw_only=True, tag="view"):
     signal_key: str = ""               # source, underlying, side and bar: a repeated one is a duplicate
     mode: str = "paper"
     exits: tuple[ExitView, ...] | None = ()               # of this account and instrument; None: not known
+    disabled_by: str | None = None     # why the strategy is off until a person enables it; None: it is on
+    definition: Definition | None = None       # of the instrument, by the account's broker; None: it has not told
+    micro_definition: Definition | None = None
+    window: tuple[Decimal, Decimal] | None = None         # lowest and highest mid of the collar's window; None: not known
+    micro_window: tuple[Decimal, Decimal] | None = None
+    resting: tuple[RestingView, ...] = ()      # of every account at the same broker, in this instrument and its micro
 
     def feature(self, name: str) -> Feature | None:
         for feature in self.features:

@@ -1,0 +1,1 @@
+"""Health: readings become tiers; second-best ways are registered and counted."""
