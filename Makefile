@@ -5,9 +5,13 @@ PY := $(VENV)/bin/python
 STATE ?= state
 PORT ?= 8700
 HOOK_PORT ?= 8701
+SEEDS ?= 2000
+FROM ?= 0
+PROFILE ?= merge
+SCALE ?= core
 STATIC := src/interlock/web/static/index.html
 
-.PHONY: setup dashboard run test lint bench bench-peers crash lock clean
+.PHONY: setup dashboard run test lint bench bench-peers crash lock simulate clean
 
 setup: $(VENV)/.ready $(STATIC)
 
@@ -42,6 +46,9 @@ bench: setup
 
 bench-peers: setup
 	$(PY) -m benchmarks.peers
+
+simulate: setup
+	$(VENV)/bin/interlock simulate --seeds $(SEEDS) --from $(FROM) --profile $(PROFILE) --scale $(SCALE)
 
 crash: setup
 	$(PY) -m tests.process.crash --kills 200

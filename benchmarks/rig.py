@@ -35,6 +35,8 @@ risk_share_max = "1"
 open_risk_share_max = "1"
 daily_loss_share = "1"
 weekly_loss_share = "1"
+daily_loss = "1000000000"
+weekly_loss = "1000000000"
 losses_in_a_row_max = 1000000
 cooldown_minutes = 1
 opposite_wait_seconds = 1
@@ -51,6 +53,9 @@ spread_basis_points_max = "1000"
 all_daily_loss = "1000000000"
 all_orders_per_minute = 1000000
 all_notional = "1000000000000"
+group_value_max = "1000000"
+value_per_minute = "1000000000000"
+all_value_per_minute = "1000000000000"
 
 [lanes.main]
 accounts = [{names}]

@@ -75,6 +75,11 @@ class Broker(Protocol):
         """The user stream: reports and LineChanged, in the order of arrival."""
         ...
 
+    async def reconnect(self) -> None:
+        """A new connection after the line was lost, because a person asked for it. Raises NotSent while it stays down; that
+        it is up comes as LineChanged."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -82,6 +87,14 @@ class EpochReader(Protocol):
     """The small record that SafeBroker reads at each write. Unreadable raises StorageError, which refuses."""
 
     def read(self) -> Epochs: ...
+
+
+class Confirmations(Protocol):
+    """The small record of live accounts that a person has confirmed to this process. SafeBroker reads it at each write."""
+
+    def number(self, account: AccountName) -> str | None:
+        """The number that was typed; None: nobody has confirmed the account."""
+        ...
 
 
 class Batch(Struct, frozen=True):

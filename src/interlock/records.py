@@ -30,8 +30,8 @@ from interlock.execution.exposure import position_key
 from interlock.gate.codes import CODES as GATE_CODES
 from interlock.gate.reevaluate import reevaluate
 from interlock.intake.stage import Intake
-from interlock.model.account import ClosedTrade, Position, Truth
-from interlock.model.codes import INTAKE, PAGE, Code
+from interlock.model.account import ClosedTrade, Position, Truth, lane_truth
+from interlock.model.codes import INTAKE, PAGE, RESCUE, Code
 from interlock.model.codes import catalogue as compose_catalogue
 from interlock.model.entry import Entry, Payload, Raw
 from interlock.model.ids import AccountName
@@ -67,7 +67,7 @@ def build_digest() -> str:
 
 def catalogue() -> list[Code]:
     """Every reason code, room by room."""
-    return list(compose_catalogue(INTAKE, PAGE, ROUTING, GATE_CODES, BROKER_CODES, EXECUTION, ENGINE_CODES).values())
+    return list(compose_catalogue(INTAKE, PAGE, RESCUE, ROUTING, GATE_CODES, BROKER_CODES, EXECUTION, ENGINE_CODES).values())
 
 
 class Records:
@@ -301,7 +301,10 @@ def status_rows(config: Config, engine: Engine, fires: dict[Any, Any], *, truths
     for name, lane in config.lanes.items():
         left = fires.get(name, {})
         alerts = dict.fromkeys(row.strategy for row in lane.alerts)
-        lanes.append({"name": name, "mode": mode, "accounts": list(lane.accounts), "strategies": [
+        labels = [truths.get(AccountName(each), (Truth.UNKNOWN.value, ""))[0] for each in lane.accounts]
+        tier, reasons = engine.health.shown(lane=name)
+        lanes.append({"name": name, "mode": mode, "truth": lane_truth(labels), "tier": tier, "tier_reasons": list(reasons),
+                      "accounts": list(lane.accounts), "strategies": [
             *({"name": strategy, "kind": entry.kind, "fires_left": None} for strategy, entry in lane.strategies.items()),
             *({"name": strategy, "kind": "alerts", "fires_left": left.get(strategy)} for strategy in alerts)]})
     accounts: list[dict[str, Any]] = []
@@ -310,7 +313,9 @@ def status_rows(config: Config, engine: Engine, fires: dict[Any, Any], *, truths
         label, evidence = truths.get(account, (Truth.UNKNOWN.value, "no engine is running"))
         balance: Decimal | None = engine.ledger.balance(account)
         why = disabled.get(account) or engine.latches.frozen_by(account)
+        tier, reasons = engine.health.shown(account=account)
         accounts.append({"name": account, "account_id": line.account_id, "mode": mode, "truth": label, "evidence": evidence,
+                         "tier": tier, "tier_reasons": list(reasons),
                          "enabled": account not in disabled, "why": why, "balance": None if balance is None else plain(balance)})
     return lanes, accounts
 

@@ -8,15 +8,16 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.brokers.venue import SmallBroker
+from tests.brokers.venue import SmallBroker, define
 from tests.gate.test_clearance import alterations
 from tests.gate.world import ACCOUNT, NOW, D, a_view, an_exit, asked, holding, some_limits, verdict_of
 
 from interlock.brokers.codes import CODES
 from interlock.brokers.egress import Egress
 from interlock.brokers.exposure import AccountBook
+from interlock.brokers.quotes import Path
 from interlock.brokers.safe import AccountFacts, SafeBroker, day_end_chicago
-from interlock.errors import NotCleared, NotSent, OutcomeUnknown, StorageError
+from interlock.errors import NotCleared, NotSent, OutcomeUnknown, StorageError, Unsupported
 from interlock.gate.clearance import Signer
 from interlock.gate.codes import CODES as GATE_CODES
 from interlock.model.clearance import Clearance, Epochs, legs_content
@@ -45,7 +46,8 @@ BROKER_ID = BrokerOrderId("b1")
 class Desk:
     """Signer, epochs, clock, venue and SafeBroker as `run` joins them, with a real gate in front."""
 
-    def __init__(self, *, facts=None, limits=None, position="0", quote=True):
+    def __init__(self, *, facts=None, limits=None, position="0", quote=True, definitions=None, endpoint="paper"):
+        self.halts: list[str] = []
         self.now: int = NOW
         self.epoch: Any = Epochs(1, 1, 1)
         self.trips: list[tuple[str, str]] = []
@@ -55,7 +57,10 @@ class Desk:
             self.venue, keys=self.signer.public_keys(), state_id="state", epochs=self, now=lambda: self.now,
             instruments=INSTRUMENTS, limits={ACCOUNT: limits or some_limits()},
             accounts={ACCOUNT: facts or AccountFacts(is_paper=True, account_id="P-1")},
-            trip=lambda account, why: self.trips.append((account, why)))
+            trip=lambda account, why: self.trips.append((account, why)), halt=self.halts.append)
+        if definitions is not None:
+            self.venue.definitions = definitions
+        self.venue.endpoint = endpoint
         if D(position):
             self.venue.positions["MNQ"] = D(position)
         if quote:
@@ -847,3 +852,156 @@ def test_codes_are_unique_over_both_rooms():
     codes = catalogue(CODES, GATE_CODES)
 
     assert len(codes) == len(CODES) + len(GATE_CODES)
+
+
+# -- the instrument by the broker's own word
+
+@pytest.mark.parametrize(("told", "code"), [
+    ({}, "safe.definition_unknown"),
+    ({"MNQ": define("MNQ", tick=D("0.5"))}, "safe.definition"),
+    ({"MNQ": define("MNQ", lot=D(2))}, "safe.definition"),
+    ({"MNQ": define("MNQ", multiplier=D(20))}, "safe.definition"),
+    ({"MNQ": define("MNQ", currency="EUR")}, "safe.definition"),
+    ({"MNQ": define("MNQ", ts_expiry=NOW)}, "safe.expired"),
+    ({"MNQ": define("MNQ", ts_roll=NOW)}, "safe.expired"),
+])
+def test_an_entry_leaves_only_in_what_the_broker_says_it_is(told, code):
+    desk = Desk(definitions=told)
+
+    desk.refuses(desk.cleared(), code)
+
+
+@pytest.mark.parametrize("told", [{}, {"MNQ": define("MNQ", tick=D("0.5"))}, {"MNQ": define("MNQ", ts_expiry=NOW)}])
+def test_what_only_reduces_leaves_whatever_the_broker_calls_the_instrument(told):
+    desk = Desk(definitions=told, position="2")
+
+    desk.place(desk.exit_order())
+
+    assert desk.venue.bytes
+
+
+def test_a_definition_that_was_told_once_is_remembered():
+    desk = Desk()
+    desk.venue.definitions = {}
+    run(desk.safe.read(ACCOUNT))
+
+    desk.place(desk.cleared())
+
+    assert desk.venue.bytes
+
+
+# -- where the market has been
+
+def test_an_entry_far_from_where_the_market_was_within_the_minute_stays_here():
+    desk = Desk(quote=False)
+    desk.quote(bid=68_570, ask=68_571)                 # 17142.625; 5 % above it is 17999.76
+    desk.now += SECOND
+    desk.quote()                                       # 18000.00 by 18000.25
+    order = desk.cleared()
+
+    desk.refuses(order, "safe.window")
+    desk.now += 59 * SECOND + 1                        # a nanosecond over the minute, the old price is out of the window
+    desk.quote()
+    desk.place(desk.cleared())
+
+
+def test_a_bar_counts_with_all_of_its_path_and_a_long_one_with_its_close():
+    for timeframe, is_held in ((MINUTE, True), (240 * MINUTE, False)):
+        desk = Desk(quote=False)
+        desk.safe.on_market(Bar("MNQ", timeframe, 72_000, 72_000, 60_000, 72_000, 100, NOW - timeframe, NOW,
+                                Provenance.SIMULATED))
+        desk.now += SECOND
+        desk.quote()
+        if is_held:
+            desk.refuses(desk.cleared(), "safe.window")
+        else:
+            desk.place(desk.cleared())
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 50)), min_size=1, max_size=40), st.integers(1, 60))
+def test_the_path_is_the_lowest_and_highest_of_the_span(steps, span):
+    path, ts, told = Path(span), 0, []
+    for passed, value in steps:
+        ts += passed
+        path.add(ts, value, value)
+        told.append((ts, value))
+
+        recent = [value for at, value in told if at >= ts - span]
+        assert path.reach(ts) == (min(recent), max(recent))
+
+
+# -- paper and live
+
+def test_an_account_that_answers_from_another_environment_is_refused():
+    desk = Desk(endpoint="live")
+
+    desk.refuses(desk.cleared(), "safe.environment")
+
+
+# -- more out than in
+
+def test_more_filled_than_was_cleared_halts_once_and_for_every_entry():
+    desk = Desk()
+    order = desk.cleared()
+    desk.place(order)
+    desk.fill(order)
+
+    desk.fill(order, quantity=D(1))                    # one more than was cleared
+    desk.fill(order, quantity=D(1))
+
+    assert len(desk.halts) == 1
+    assert order.client_order_id in desk.halts[0]
+    desk.refuses(desk.cleared(), "safe.egress_mismatch")
+
+
+# -- the lane of cancels
+
+def test_no_number_of_orders_holds_up_a_cancel():
+    desk = Desk(limits=some_limits(orders_per_minute=1))
+    first = desk.cleared()
+    desk.place(first)
+    desk.refuses(desk.cleared(), "safe.order_rate")
+
+    for number in range(500):
+        run(desk.safe.cancel(ACCOUNT, ClientOrderId(f"{number:018d}")))
+    run(desk.safe.cancel(ACCOUNT, first.client_order_id))
+
+    assert len(desk.venue.cancelled) == 501
+    desk.now += MINUTE
+    desk.quote()
+    desk.place(desk.cleared())                         # and cancels count for nothing against orders
+
+
+# -- what nobody defined, and what the broker cannot say
+
+def test_an_instrument_without_a_definition_of_ours_is_refused():
+    desk = Desk()
+    order = msgspec.structs.replace(desk.cleared(), instrument="XXX")
+
+    desk.refuses(order, "safe.instrument")
+
+
+def test_what_the_broker_cannot_express_is_refused(monkeypatch):
+    desk = Desk()
+    order = desk.cleared()
+
+    def encode(_):
+        raise Unsupported("one leg at a time")
+
+    monkeypatch.setattr(desk.venue, "encode", encode)
+
+    desk.refuses(order, "safe.unsupported")
+
+
+def test_the_last_stop_of_a_position_is_not_cancelled_by_itself():
+    desk = Desk(position="2")
+    stop = desk.exit_order()
+    desk.place(stop)
+
+    with pytest.raises(NotCleared) as refused:
+        run(desk.safe.cancel(ACCOUNT, stop.client_order_id))
+
+    assert refused.value.code == "safe.last_protection"
+    assert not desk.venue.cancelled
+    run(desk.safe.cancel(ACCOUNT, stop.client_order_id, "person"))
+    assert desk.venue.cancelled == [stop.client_order_id]

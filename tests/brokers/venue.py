@@ -8,8 +8,17 @@ import msgspec
 from interlock.errors import MalformedMessage, NotSent, OutcomeUnknown
 from interlock.model.clearance import legs_content
 from interlock.model.ids import ExecutionId
+from interlock.model.instrument import INSTRUMENTS
 from interlock.model.report import AccountRead, BrokerPosition, OrderFilled, OrderMissing
+from interlock.model.view import Definition
 from interlock.ports import Capabilities, Encoded
+
+
+def define(symbol, **changes):
+    """An instrument as the venue tells it: as it is, unless it is told otherwise."""
+    ours = INSTRUMENTS[symbol]
+    return Definition(**{"instrument": symbol, "tick": ours.tick, "lot": ours.lot, "multiplier": ours.multiplier,
+                         "currency": ours.currency, **changes})
 
 
 class SmallBroker:
@@ -24,6 +33,8 @@ class SmallBroker:
         self.cancelled = []
         self.account_id = "P-1"
         self.executions = 0
+        self.definitions = {name: define(name) for name in INSTRUMENTS}
+        self.endpoint = "paper"
 
     @property
     def bytes(self):
@@ -71,7 +82,8 @@ class SmallBroker:
     async def read(self, account):
         return AccountRead(account, self.account_id, Decimal(50_000), "USD",
                            tuple(BrokerPosition(name, quantity, Decimal("18000")) for name, quantity in
-                                 self.positions.items()), (), (), self.clock(), 1)
+                                 self.positions.items()), (), (), self.clock(), 1, definitions=tuple(self.definitions.values()),
+                           endpoint=self.endpoint)
 
     def drain(self):
         queue, self.queue = self.queue, []
@@ -80,6 +92,9 @@ class SmallBroker:
     async def reports(self):
         for report in self.drain():
             yield report
+
+    async def reconnect(self):
+        pass
 
     async def close(self):
         self.queue.clear()

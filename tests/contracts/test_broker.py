@@ -14,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import uvloop
+from tests.brokers.paper.loopback import Loopback
 
 from interlock.brokers.paper import Fault, Paper, Plan, Verb
 from interlock.errors import MalformedMessage, OutcomeUnknown, Unsupported
@@ -73,11 +75,29 @@ class PaperSubject:
         return PaperSubject(self.path, self.capabilities)
 
 
+class LoopbackSubject(PaperSubject):
+    """The same venue behind a socket."""
+
+    def __init__(self, path: Path, capabilities: Capabilities, *faults: Fault,
+                 new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> None:
+        self.path, self.capabilities = path, capabilities
+        self.paper = Loopback({"MNQ": MNQ}, {ACCOUNT: D(50_000)}, path=path, capabilities=capabilities,  # type: ignore[assignment]
+                              faults=faults, new_loop=new_loop)
+        self.broker = self.paper.broker
+        self.quote("20000", "20000.25")
+
+    def again(self) -> "PaperSubject":
+        self.paper.close()
+        return LoopbackSubject(self.path, self.capabilities)
+
+
 NATIVE = Capabilities(has_native_brackets=True, has_replace=True, visibility_delay=0)
 SINGLE = Capabilities(has_native_brackets=False, has_replace=False, visibility_delay=0)
 SUBJECTS: dict[str, Callable[..., PaperSubject]] = {
     "paper, native brackets": lambda path, *faults: PaperSubject(path, NATIVE, *faults),
     "paper, single orders": lambda path, *faults: PaperSubject(path, SINGLE, *faults),
+    "paper behind a socket": lambda path, *faults: LoopbackSubject(path, NATIVE, *faults),
+    "paper behind a socket, uvloop": lambda path, *faults: LoopbackSubject(path, NATIVE, *faults, new_loop=uvloop.new_event_loop),
 }
 
 

@@ -10,6 +10,7 @@ from interlock.errors import StorageError
 from interlock.model.entry import GENESIS
 from interlock.model.record import Stopped, TapeMark
 from interlock.ports import Batch, Store
+from interlock.simulation.disk import Disk, SimStore
 from interlock.storage.journal import Journal, open_journal, recorded, verify
 from interlock.storage.memory import MemoryStore
 from interlock.storage.sqlite.store import SqliteStore
@@ -17,9 +18,11 @@ from interlock.storage.sqlite.store import SqliteStore
 AnyStore = MemoryStore | SqliteStore
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "simulated"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
-    made: AnyStore = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "journal.db")
+    makers: dict[str, Callable[[], AnyStore]] = {
+        "memory": MemoryStore, "sqlite": lambda: SqliteStore(tmp_path / "journal.db"), "simulated": lambda: SimStore(Disk())}
+    made = makers[request.param]()
     yield made
     made.close()
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from interlock.execution.compose import compose
 from interlock.execution.stage import AccountProfile, Execution, WakeAt
+from interlock.execution.state import HardClose
 from interlock.model.account import Truth
+from interlock.model.command import FlattenBegun, FlattenEnded, Killed, KillProved
 from interlock.model.ids import AccountName, BrokerOrderId, ClientOrderId, ExecutionId, LaneName, SignalId, StrategyName
-from interlock.model.instrument import INSTRUMENTS
+from interlock.model.instrument import INSTRUMENTS, Instrument
 from interlock.model.market import Provenance, Quality
 from interlock.model.money import SECOND, Nanos
 from interlock.model.order import PROFILES, Order, OrderRecord
@@ -32,6 +34,7 @@ from interlock.model.report import (
     OrderCancelled,
     OrderFilled,
     OrderRejected,
+    ReadFailed,
 )
 from interlock.model.signal import AccountIntent, Intent, Purpose, Side, Source
 from interlock.model.verdict import Cleared, Refused, Sized, SizedIntent, Verdict
@@ -60,12 +63,13 @@ def intent(side: Side = Side.BUY, purpose: Purpose = Purpose.ENTER, *, signal: s
                   is_target_owned=owned, reference=None if reference is None else D(reference))
 
 
-def view(instrument: str, account: AccountName = A, *, trade_date: str = "2026-03-02", key: str = "") -> GateView:
+def view(instrument: str, account: AccountName = A, *, trade_date: str = "2026-03-02", key: str = "",
+         ts_flat: Nanos = 0) -> GateView:
     """A view with nothing in it that execution or ledger does not read."""
     zero = D(0)
     return GateView(
         now=START, lane=LANE, strategy=STRATEGY, source=Source.BARS, instrument=INSTRUMENTS[instrument], mark=None,
-        session=Session(is_open=True, is_known=True, trade_date=trade_date, ts_open=0, ts_close=0, ts_flat=0,
+        session=Session(is_open=True, is_known=True, trade_date=trade_date, ts_open=0, ts_close=ts_flat, ts_flat=ts_flat,
                         local_minute=600, zone="America/Chicago"),
         account=AccountView(
             account=account, account_id="1", truth=Truth.PAPER_SIM, is_enabled=True, frozen_by=None, is_line_up=True,
@@ -81,19 +85,22 @@ def view(instrument: str, account: AccountName = A, *, trade_date: str = "2026-0
 
 
 def verdict(asked: AccountIntent, order: Order | None, quantity: Decimal, *, risk: str = "0",
-            instrument: str | None = None, trade_date: str = "2026-03-02", key: str = "") -> Verdict:
+            instrument: str | None = None, trade_date: str = "2026-03-02", key: str = "", ts_flat: Nanos = 0) -> Verdict:
     name = instrument or asked.intent.instrument
     sized = Sized(instrument=name, quantity=quantity, risk=D(risk), risk_per_unit=D(0), why="test")
     result = Refused(sized, "test", "told to") if order is None else Cleared(sized, order)
     return Verdict(signal_id=asked.intent.signal_id, account=asked.account, profile=PROFILES[asked.intent.purpose],
-                   asked=asked, view=view(name, asked.account, trade_date=trade_date, key=key), answers=(),
+                   asked=asked, view=view(name, asked.account, trade_date=trade_date, key=key, ts_flat=ts_flat), answers=(),
                    result=result, config="", checks="")
 
 
 class Rig:
-    def __init__(self, of: AccountProfile, accounts: tuple[AccountName, ...] = (A,)) -> None:
+    def __init__(self, of: AccountProfile, accounts: tuple[AccountName, ...] = (A,), *, ts_flat: Nanos = 0,
+                 overnight: tuple[LaneName, ...] = ()) -> None:
         self.profiles = dict.fromkeys(accounts, of)
-        self.execution = Execution(self.profiles)
+        self.closing = HardClose(overnight=frozenset(overnight), accounts=frozenset(accounts))
+        self.execution = Execution(self.profiles, self.closing)
+        self.ts_flat = ts_flat or 2**63 - 1
         self.ts: Nanos = START
         self.marks: dict[str, Mark] = {}
         self.sent: list[Order] = []
@@ -103,12 +110,20 @@ class Rig:
         self.wakes: list[Nanos] = []
         self.journal: list[tuple[Nanos, Any]] = []
         self.refuse: set[Purpose] = set()
+        self.epoch = 0
         self._executions = 0
 
     # -- the world
 
     def mark(self, instrument: str) -> Mark | None:
         return self.marks.get(instrument)
+
+    def session(self, instrument: str) -> Session:
+        return Session(is_open=self.ts < self.ts_flat, is_known=True, trade_date="2026-03-02", ts_open=0, ts_close=self.ts_flat,
+                       ts_flat=self.ts_flat, local_minute=600, zone="America/Chicago")
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        return INSTRUMENTS.get(symbol)
 
     def quote(self, bid: str, ask: str, instrument: str = "MNQ") -> None:
         self.marks[instrument] = Mark(
@@ -151,7 +166,7 @@ class Rig:
         sized = SizedIntent(asked, Sized(instrument=name, quantity=size, risk=D(risk), risk_per_unit=D(0), why=""))
         capabilities = self.profiles[asked.account].capabilities
         order = compose(sized, INSTRUMENTS[name], has_native_brackets=capabilities.has_native_brackets)
-        self.fold(verdict(asked, order, size, risk=risk, instrument=instrument))
+        self.fold(verdict(asked, order, size, risk=risk, instrument=instrument, ts_flat=self.ts_flat))
         self.fold(Attempt(order.client_order_id, 1, order, D(risk)))
         self.sent.append(order)
         return order
@@ -179,6 +194,19 @@ class Rig:
         wish = intent(Side.SELL, purpose, signal=signal, stop=None, target=None, quantity=quantity)
         self.feed(AccountIntent(wish, account))
 
+    def flatten(self, *accounts: AccountName, instrument: str | None = None, command: str = "c1") -> None:
+        self.feed(FlattenBegun("test", None, instrument, accounts or tuple(self.profiles), (), command))
+
+    def kill(self, scope: str = "risk", lane: LaneName | None = None, account: AccountName | None = None) -> None:
+        self.epoch += 1
+        self.feed(Killed(lane, account, scope, "test", self.epoch, (), ()))
+
+    def proofs(self) -> list[tuple[bool, tuple[str, ...]]]:
+        return [(item.is_clean, item.left) for item in self.out if isinstance(item, KillProved)]
+
+    def results(self) -> list[tuple[str, str, Decimal]]:
+        return [(item.instrument, item.result, item.quantity) for item in self.out if isinstance(item, FlattenEnded)]
+
     def accept(self, cid: ClientOrderId, *, is_live: bool = True, quantity: str | None = None) -> None:
         self.feed(OrderAccepted(self.record(cid).account, cid, BrokerOrderId(f"b{cid}"), self.ts, is_live,
                                 None if quantity is None else D(quantity)))
@@ -199,9 +227,11 @@ class Rig:
         self.feed(OrderRejected(self.record(cid).account, cid, "no", self.ts))
 
     def read(self, *orders: BrokerOrder, position: str = "0", fills: tuple[OrderFilled, ...] = (),
-             cash: str = "50000") -> None:
+             cash: str = "50000", account: AccountName = A) -> None:
+        for _ in self.execution.ears.asked.get(account, [])[1:]:
+            self.feed(ReadFailed(account, "late"))          # what was asked before the last question has no answer
         held = (BrokerPosition("MNQ", D(position)),) if D(position) else ()
-        self.feed(AccountRead(A, "1", D(cash), "USD", held, orders, fills, self.ts, 1))
+        self.feed(AccountRead(account, "1", D(cash), "USD", held, orders, fills, self.ts, 1))
 
     def listed(self, cid: ClientOrderId) -> BrokerOrder:
         record = self.record(cid)

@@ -123,7 +123,7 @@ def test_an_unanswered_cancel_is_repeated_a_few_times_and_then_alarmed():
     rig.after(600 * SECOND)
 
     assert rig.cancels == [cid] * 5
-    assert rig.alarms() == [f"cancel.{cid}"]
+    assert [key for key in rig.alarms() if not key.startswith("kill.")] == [f"cancel.{cid}"]
 
 
 def test_a_kill_cancels_entries_in_every_state_and_keeps_the_protection():

@@ -144,12 +144,11 @@ def test_an_exit_names_the_micro_that_is_held():
     assert (rig.sent[-1].instrument, rig.sent[-1].parent.quantity) == ("MNQ", D(2))
 
 
-def test_a_persons_flatten_takes_out_a_position_that_no_strategy_opened():
-    from interlock.model.report import OrderFilled
+def test_an_intent_alone_flattens_nothing():
     rig = Rig(profile())
-    rig.feed(OrderFilled(A, "someone", "m1", "MNQ", Side.BUY, D(2), D(100), D(0), rig.ts))  # type: ignore[arg-type]
+    emulated(rig)
 
     rig.exit(purpose=Purpose.FLATTEN)
 
-    assert (rig.sent[-1].purpose, rig.sent[-1].parent.side, rig.sent[-1].parent.quantity) == (
-        Purpose.FLATTEN, Side.SELL, D(2))
+    assert rig.cancels == []
+    assert len(rig.sent) == 2, "a flatten begins with a person's command"

@@ -7,11 +7,14 @@ import pytest
 from tests.gate.world import (
     NOW,
     D,
+    a_decision,
+    a_definition,
     a_feature,
     a_held,
     a_mark,
     a_pending,
     a_record,
+    a_resting,
     a_session,
     a_view,
     allows,
@@ -28,6 +31,7 @@ from interlock.gate.codes import CODES
 from interlock.gate.guards.time_window import TimeWindow
 from interlock.gate.phases.regime import RegimeConditions
 from interlock.gate.registry import GateRules
+from interlock.gate.sizing import SizingRules, size
 from interlock.model.account import Truth
 from interlock.model.instrument import INSTRUMENTS
 from interlock.model.market import Provenance, Quality
@@ -62,6 +66,10 @@ REFUSED: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("truth", "truth_mismatch", {"mode": "live"}, {}),
     ("account", "account_disabled", {"account_is_enabled": False}, {}),
     ("account", "account_frozen", {"account_frozen_by": "drift"}, {}),
+    ("order.strategy", "order.strategy_off", {"disabled_by": "three rejects of one order"}, {}),
+    ("order.tier", "order.tier", {"tier": 3, "tier_reasons": ("acks late",)}, {}),
+    ("order.tier", "order.tier", {"tier": 4}, {}),
+    ("order.tier", "order.tier", {"tier": -1}, {}),
     ("phase.1_connection", "line_down", {"account_is_line_up": False}, {}),
     ("phase.1_connection", "input_missing.account_id", {"account_account_id": None}, {}),
     ("phase.1_connection", "input_missing.proof", {"account_ts_proof": None}, {}),
@@ -87,6 +95,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("phase.4_regime", "regime_required", {"regime_detector": "none", "mode": "live"}, {}),
     ("phase.5_size", "tier", {"tier": 3, "tier_reasons": ("acks late",)}, {}),
     ("phase.5_size", "risk_budget", {}, {"stop": D("17900.25")}),
+    ("phase.5_size", "input_missing.stop", {}, {"stop": D("NaN")}),
     ("phase.5_size", "stop_side", {}, {"stop": D("18005.00")}),
     ("phase.5_size", "no_rate", {"account_currency": "EUR"}, {}),
     ("phase.5_size", "view_mismatch", {}, {"lane": "other"}),
@@ -130,9 +139,8 @@ REFUSED: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("guard.3_risk_limits", "losses_in_a_row", {"account_consecutive_losses": 3, "source": Source.OPTIONS}, {}),
     ("guard.3_risk_limits", "all_daily_loss", {"all_day_pnl": D(-10_000)}, {}),
     ("guard.3_risk_limits", "all_order_rate", {"all_orders_last_minute": 600}, {}),
-    ("guard.3_risk_limits", "all_notional", {"held": (a_held(account="other", notional=D(24_900_000)),)}, {}),
-    ("guard.3_risk_limits", "all_notional",
-     {"pending": (a_pending(account="other", notional=D(24_900_000)),)}, {}),
+    ("guard.3_risk_limits", "all_notional", {"all_notional": D("24819997.51")}, {}),       # 5 x 18000.25 x 2 more
+    ("guard.3_risk_limits", "input_missing.all_notional", {"all_notional": None}, {}),
     ("guard.3_risk_limits", "leverage", {"pending": (a_pending(instrument="CL", notional=D(900_000)),)}, {}),
     ("guard.3_risk_limits", "leverage", {"held": (a_held(instrument="CL", notional=D(900_000)),)}, {}),
     ("guard.4_position_count", "position_count", {"held": (a_held(),)}, {}),
@@ -178,6 +186,22 @@ REFUSED: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("guard.7_trajectory_alignment", "input_missing.trajectory_second",
      {"features": (*the_features()[:3], a_feature("trajectory_second", 1.0, ts_known=NOW - 91 * SECOND))}, {}),
     ("guard.8_day_type", "input_missing.day_type", {"source": Source.OPTIONS}, {}),
+    ("guard.8_day_type", "input_missing.day_type", {"source": Source.OPTIONS, "day_type": "sunny"}, {}),
+    ("guard.8_day_type", "day_type", {"source": Source.OPTIONS, "day_type": "trend_down"}, {"setup": "bounce"}),
+    ("guard.8_day_type", "day_type", {"source": Source.OPTIONS, "day_type": "range"}, {"setup": "break"}),
+    ("guard.8_day_type", "day_type", {"source": Source.OPTIONS, "day_type": "half_day"}, {}),       # 16:13, the limit is 12:15
+    ("guard.8_day_type", "day_type",
+     {"source": Source.OPTIONS, "day_type": "event", "events": (("CPI", NOW - 15 * MINUTE + 1),)}, {}),
+    ("guard.8_day_type", "day_type",
+     {"source": Source.OPTIONS, "day_type": "event", "events": (("CPI", NOW - 300 * MINUTE), ("FOMC", NOW + 60 * MINUTE))}, {}),
+    ("guard.8_day_type", "input_missing.events", {"source": Source.OPTIONS, "day_type": "event"}, {}),
+    ("guard.8_day_type", "input_missing.events",
+     {"source": Source.OPTIONS, "day_type": "event", "events": (("CPI", NOW + 3_000 * MINUTE),)}, {}),
+    ("guard.8_day_type", "day_type", {"source": Source.OPTIONS, "day_type": "unknown"}, {}),
+    ("guard.8_day_type", "day_type", {"source": Source.OPTIONS, "day_type": "unknown"}, {"setup": "reclaim", "confidence": 0.69}),
+    ("guard.8_day_type", "input_missing.confidence", {"source": Source.OPTIONS, "day_type": "unknown"}, {"setup": "retest"}),
+    ("guard.8_day_type", "input_missing.confidence", {"source": Source.OPTIONS, "day_type": "unknown"},
+     {"setup": "retest", "confidence": float("nan")}),
     ("guard.9_degradation", "degraded", {"record": a_record(*("-1", "0.4") * 10)}, {}),     # mean -0.3
     ("guard.9_degradation", "degraded", {"record": a_record(*("-0.1",) * 6, *("0.1",) * 4)}, {}),   # factor 0.67
     ("guard.9_degradation", "degraded", {"record": a_record("9", *("-0.1",) * 19)}, {}),    # 1 hit, 8 - 2 * 2.19 needed
@@ -192,6 +216,19 @@ REFUSED: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("guard.11_reentry_cooldown", "entries_per_day", {"memory": memory(entries_today=(("buy", 20),))}, {}),
     ("order.instrument", "instrument_not_allowed", {"limits": some_limits(symbols=("MES",))}, {}),
     ("order.instrument", "instrument_not_allowed", {"mode": "live"}, {}),
+    ("order.definition", "input_missing.definition", {"definition": None}, {}),
+    ("order.definition", "input_missing.definition", {"definition": a_definition("MES")}, {}),
+    ("order.definition", "definition_differs", {"definition": a_definition(tick=D("0.5"))}, {}),
+    ("order.definition", "definition_differs", {"definition": a_definition(lot=D(2))}, {}),
+    ("order.definition", "definition_differs", {"definition": a_definition(multiplier=D(20))}, {}),
+    ("order.definition", "definition_differs", {"definition": a_definition(multiplier=D("NaN"))}, {}),
+    ("order.definition", "definition_differs", {"definition": a_definition(currency="EUR")}, {}),
+    ("order.definition", "expired", {"definition": a_definition(ts_expiry=NOW)}, {}),
+    ("order.definition", "roll_block", {"definition": a_definition(ts_expiry=NOW + 1440 * MINUTE)}, {}),
+    ("order.definition", "roll_block", {"definition": a_definition(ts_roll=NOW)}, {}),
+    ("order.self_trade", "input_missing.resting", {"resting": None}, {}),
+    ("order.self_trade", "self_trade", {"resting": (a_resting("18000.25"),)}, {}),
+    ("order.self_trade", "self_trade", {"resting": (a_resting("18001.00", account="paper-2"),)}, {"limit": D("18001.00")}),
     ("order.reversal", "position_opposite", {"held": (a_held(quantity=D(-2)),)}, {}),
     ("order.reversal", "position_opposite", {"held": (a_held(quantity=D(-1), instrument="NQ"),)}, {}),
     ("order.reversal", "position_opposite", {"account_broker_position": D(-1)}, {}),
@@ -202,9 +239,26 @@ REFUSED: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("order.bracket", "bracket_target_side", {}, {"target": D("18000.25")}),
     ("order.collar", "outside_collar", {}, {"limit": D("18200.00")}),
     ("order.collar", "outside_collar", {}, {"target": D("21700.00")}),
+    ("order.price_window", "input_missing.price_window", {"window": None}, {}),
+    ("order.price_window", "input_missing.price_window", {"window": (D(0), D(18_000))}, {}),
+    ("order.price_window", "input_missing.price_window", {"window": (D("NaN"), D(18_000))}, {}),
+    ("order.price_window", "outside_price_window", {"window": (D("17475.90"), D(18_000))}, {}),     # 3 % more is 18000.177
+    ("order.price_window", "outside_price_window", {"window": (D(18_000), D("18557.00"))}, {}),     # 3 % less is 18000.29
+    ("order.price_window", "outside_price_window", {}, {"stop": D("14407.75")}),                    # 80 % of 18010 is 14408
+    ("order.price_window", "outside_price_window", {}, {"target": D("21588.25")}),                  # 120 % of 17990 is 21588
     ("order.duplicate", "duplicate_signal", {"memory": memory(signal_keys=("bars:NQ:buy:1",))}, {}),
     ("order.duplicate", "input_missing.signal_key", {"signal_key": ""}, {}),
     ("order.rate", "order_rate", {"account_orders_last_minute": 59}, {}),
+    ("order.value_rate", "value_rate", {"account_value_last_minute": D("819997.51")}, {}),          # 5 x 18000.25 x 2 = 180002.50
+    ("order.value_rate", "all_value_rate", {"all_value_last_minute": D("24819997.51")}, {}),
+    ("order.value_rate", "input_missing.value_last_minute", {"account_value_last_minute": None}, {}),
+    ("order.value_rate", "input_missing.all_value_last_minute", {"all_value_last_minute": D("NaN")}, {}),
+    ("order.margin", "margin", {"account_margin_used": D("20000.01"), "definition": a_definition(margin=D(1000))}, {}),
+    ("order.margin", "input_missing.margin", {"account_margin_used": D(0)}, {}),
+    ("order.margin", "input_missing.margin", {"definition": a_definition(margin=D(1000))}, {}),
+    ("order.margin", "input_missing.margin", {"account_margin_used": D("NaN"), "definition": a_definition(margin=D(1000))}, {}),
+    ("order.margin", "input_missing.equity",
+     {"account_margin_used": D(0), "definition": a_definition(margin=D(1000)), "account_equity": None}, {}),
     ("order.provenance", "price_not_live", {"mode": "live", "account_truth": Truth.BROKER_VERIFIED}, {}),
 ]
 
@@ -241,6 +295,14 @@ ALLOWED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("guard.7_trajectory_alignment", {"features": the_features(trajectory=0.15)}, {"setup": ""}),
     ("guard.7_trajectory_alignment", {"features": the_features(trajectory=-0.6, first=-0.5, second=-0.5)},
      {"setup": "reclaim"}),
+    ("guard.8_day_type", {"source": Source.OPTIONS, "day_type": "normal"}, {}),
+    ("guard.8_day_type", {"source": Source.OPTIONS, "day_type": "opex"}, {"setup": "break"}),
+    ("guard.8_day_type", {"source": Source.OPTIONS, "day_type": "trend_up"}, {"setup": "bounce"}),
+    ("guard.8_day_type", {"source": Source.OPTIONS, "day_type": "trend_down"}, {"setup": "break"}),
+    ("guard.8_day_type", {"source": Source.OPTIONS, "day_type": "range"}, {"setup": "bounce"}),
+    ("guard.8_day_type", {"source": Source.OPTIONS, "day_type": "half_day", "session": a_session(local_minute=734)}, {}),
+    ("guard.8_day_type", {"source": Source.OPTIONS, "day_type": "event", "events": (("CPI", NOW - 15 * MINUTE),)}, {}),
+    ("guard.8_day_type", {"source": Source.OPTIONS, "day_type": "unknown"}, {"setup": "retest", "confidence": 0.7}),
     ("guard.9_degradation", {"record": a_record(*("-1",) * 9)}, {}),
     ("guard.9_degradation", {"record": a_record(*("-1",) * 10, ts_last=NOW - 240 * MINUTE)}, {}),
     ("guard.10_liquidity", {"mark_ask_size": 5}, {}),
@@ -251,6 +313,17 @@ ALLOWED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("order.instrument", {"limits": some_limits(symbols=("MES", "MNQ"))}, {}),
     ("order.collar", {}, {"limit": D("18100.00")}),
     ("order.rate", {"account_orders_last_minute": 58}, {}),
+    ("order.tier", {"tier": 2}, {}),
+    ("order.definition", {"definition": a_definition(tick=D("0.250"), lot=D("1.0"))}, {}),
+    ("order.definition", {"definition": a_definition(ts_expiry=NOW + 1440 * MINUTE + 1, ts_roll=NOW + 1)}, {}),
+    ("order.self_trade", {"resting": (a_resting("18000.50"), a_resting("17999.00", side=Side.BUY))}, {}),
+    ("order.self_trade", {"resting": (a_resting("18000.25", instrument="NQ"),)}, {}),
+    ("order.price_window", {"window": (D(17_476), D(18_000))}, {}),                                 # 3 % more is 18000.28
+    ("order.price_window", {"window": (D(18_000), D("18556.75"))}, {}),                             # 3 % less is 18000.0475
+    ("order.value_rate", {"account_value_last_minute": D("819997.50"), "all_value_last_minute": D("24819997.50")}, {}),
+    ("order.margin", {"account_margin_used": D(20_000), "definition": a_definition(margin=D(1000))}, {}),   # 5 x 1000 more
+    ("order.margin", {}, {}),
+    ("guard.3_risk_limits", {"all_notional": D("24819997.50")}, {}),
 ]
 
 
@@ -315,18 +388,34 @@ def test_with_size_zero_what_needs_a_quantity_is_not_evaluated_and_the_rest_is()
 
     silent = {answer.check for answer in verdict.answers if isinstance(answer.verdict, NotEvaluated)}
     assert silent == {"guard.3_risk_limits", "guard.5_directional_concentration", "guard.10_liquidity",
-                      "order.tick_and_lot"}
-    assert (verdict.result.code, refusals(verdict)) == ("tier", {"phase.5_size": "tier"})
+                      "order.tick_and_lot", "order.value_rate", "order.margin"}
+    assert (verdict.result.code, refusals(verdict)) == ("order.tier", {"order.tier": "order.tier", "phase.5_size": "tier"})
+
+
+@pytest.mark.parametrize(("tier", "budget", "quantity"), [
+    (0, "120", 5), (1, "120", 4), (2, "120", 2),       # 21.74 each: 120, 90 and 60 for it
+    (0, "22", 1), (1, "22", 0), (2, "43.48", 1),
+])
+def test_a_tier_shrinks_the_size_and_may_take_the_last_contract(tier, budget, quantity):
+    rules = GateRules(sizing=SizingRules(risk_per_trade=D(budget)))
+
+    verdict = verdict_of(a_view(tier=tier), rules=rules)
+
+    assert verdict.result.sized.quantity == quantity
+    assert verdict.is_cleared is (quantity > 0)
 
 
 def test_when_the_micro_is_chosen_every_check_sees_the_micro():
     view = a_view(instrument=INSTRUMENTS["NQ"], mark=a_mark("NQ"), micro=INSTRUMENTS["MNQ"],
-                  micro_mark=a_mark("MNQ", ts_recv=NOW - 3 * SECOND))
+                  micro_mark=a_mark("MNQ", ts_recv=NOW - 3 * SECOND), definition=a_definition("NQ"),
+                  micro_definition=a_definition("MNQ", ts_expiry=NOW), micro_window=(D(19_000), D(19_001)),
+                  resting=(a_resting("18000.25"), a_resting("18000.25", instrument="NQ")))
 
     verdict = verdict_of(view)
 
     assert verdict.result.sized.instrument == "MNQ"
-    assert refusals(verdict) == {"guard.2_data_quality": "quote_old"}
+    assert refusals(verdict) == {"guard.2_data_quality": "quote_old", "order.definition": "expired",
+                                 "order.self_trade": "self_trade", "order.price_window": "outside_price_window"}
 
 
 # -- exits
@@ -337,7 +426,9 @@ def test_when_the_micro_is_chosen_every_check_sees_the_micro():
     {"session": a_session(is_open=False, is_known=False)}, {"account_day_pnl": D(-9_999)}, {"account_equity": None},
     {"account_orders_last_minute": 999}, {"regime": None}, {"mark_ts_recv": NOW - 3600 * SECOND}, {"signal_key": ""},
     {"account_truth": Truth.UNKNOWN}, {"limits": some_limits(symbols=("ES",))}, {"clock_offset": None},
-    {"mark_is_halted": True},
+    {"mark_is_halted": True}, {"disabled_by": "broke"}, {"definition": None}, {"window": None}, {"resting": None},
+    {"all_notional": None}, {"all_value_last_minute": None}, {"account_value_last_minute": D(9_999_999)},
+    {"account_margin_used": D(10**9)}, {"definition": a_definition(ts_expiry=NOW - 1)},
 ])
 def test_what_stops_us_getting_in_does_not_stop_us_getting_out(purpose, trouble):
     view = holding(**trouble)
@@ -357,6 +448,12 @@ def live(**changes):
     ("exit.position", "input_missing.broker_position", {"account_broker_position": None}, {}),
     ("exit.position", "input_missing.proof", {"account_ts_proof": None}, {}),
     ("exit.position", "broker_position_old", {"account_ts_proof": NOW - 30 * SECOND - 1}, {}),
+    ("exit.position", "broker_position_old", {"account_ts_read": NOW - 15 * SECOND - 1},
+     {"purpose": Purpose.FLATTEN, "person": "owner", "stop": None}),
+    ("exit.position", "input_missing.read", {"account_ts_read": None},
+     {"purpose": Purpose.FLATTEN, "person": "owner", "stop": None}),
+    ("exit.position", "nothing_to_exit", {"account_broker_position": D(0)},
+     {"purpose": Purpose.FLATTEN, "person": "owner", "stop": None}),
     ("exit.position", "nothing_to_exit", {"account_position": D(0)}, {}),
     ("exit.position", "nothing_to_exit", {"account_broker_position": D(-2)}, {}),
     ("exit.position", "nothing_to_exit", {}, {"side": Side.BUY}),
@@ -404,16 +501,44 @@ def test_flatten_needs_a_person():
     assert refusals(verdict_of(view, an_exit(view, Purpose.FLATTEN))) == {"exit.person": "input_missing.person"}
 
 
+@pytest.mark.parametrize(("decision", "code"), [
+    (None, "input_missing.person"), (a_decision(command="another"), "person_decided_other"),
+    (a_decision(instrument="ES"), "person_decided_other"), (a_decision(ts=NOW - 300 * SECOND - 1), "person_decided_before"),
+    (a_decision(ts=NOW + 1), "person_decided_before"),
+])
+def test_the_flatten_that_an_order_names_must_be_the_one_in_force(decision, code):
+    view = holding(decision=decision)
+
+    assert refusals(verdict_of(view, an_exit(view, Purpose.FLATTEN, person="owner"))) == {"exit.person": code}
+
+
 def test_during_drift_an_exit_takes_the_smaller_position():
     view = holding("3", "1")
 
     assert verdict_of(view, an_exit(view)).result.order.parent.quantity == 1
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [("3", "1"), ("1", "3"), ("0", "3"), ("-3", "3")])
+def test_a_flatten_closes_what_the_broker_holds_whatever_our_book_says(ours, theirs):
+    view = holding(ours, theirs)
+
+    verdict = verdict_of(view, an_exit(view, Purpose.FLATTEN, person="owner"))
+
+    assert refusals(verdict) == {}
+    assert verdict.result.order.parent.quantity == D(theirs)
+
+
+def test_a_flatten_too_never_crosses_zero():
+    view = holding("3", "3", exits=(live(remaining=D(1)),))
+
+    assert refusals(verdict_of(view, an_exit(view, Purpose.FLATTEN, person="owner"))) == {
+        "exit.never_crosses_zero": "may_cross_zero"}
+
+
 # -- monotony
 
-NOT_INPUTS = {"killed_by", "frozen_by", "events", "micro", "micro_mark", "margin_used"}
-"""None says something here: not killed, not frozen, no calendar, no micro. Margin is not read."""
+NOT_INPUTS = {"killed_by", "frozen_by", "disabled_by", "events", "micro", "micro_mark", "margin_used"}
+"""None says something here: not killed, frozen or disabled, no calendar, no micro, a broker that tells no margin."""
 
 BAD_WORLDS = [row for row in REFUSED if row[0] not in ("kill",)]
 
@@ -437,7 +562,8 @@ def test_an_entry_is_cleared_only_with_every_input_that_some_check_reads():
         "account.day_pnl", "account.week_pnl", "account.day_start_equity", "account.ts_proof", "account.account_id",
         "account.broker_position", "account.position", "mark.bid", "mark.ask", "mark.ask_size", "mark.ts_recv",
         "session.ts_flat", "limits.daily_loss", "limits.position_per_symbol", "record.r_multiples", "held", "pending",
-        "memory", "tier", "now", "features", "limits.orders_per_minute"}
+        "memory", "tier", "now", "features", "limits.orders_per_minute", "definition", "window", "resting", "all_notional",
+        "all_value_last_minute", "account.value_last_minute"}
 
 
 def without_each_input(view):
@@ -462,3 +588,70 @@ def test_every_code_that_a_check_gave_stands_in_the_catalogue():
         given |= set(refusals(verdict_of(seen, asked(seen, **wish))).values())
 
     assert given <= known
+
+
+# -- coins
+
+def coin(**changes):
+    """BTCUSD at 64000, one tick wide."""
+    return a_view(**{"symbol": "BTCUSD", "mark_bid": D("63999.99"), "mark_ask": D("64000.00"), "mark_bid_size": 10**9,
+                     "mark_ask_size": 10**9, "window": (D(63_900), D(64_100)), **changes})
+
+
+@pytest.mark.parametrize(("view", "wish", "code"), [
+    ({}, {"side": Side.SELL, "stop": D(64_640)}, "spot_short"),
+    ({"account_balance": D("9.99"), "account_equity": D(50_000)}, {}, "notional_min"),
+    ({"account_balance": None}, {}, "input_missing.funds"),
+])
+def test_a_coin_is_bought_from_what_is_there(view, wish, code):
+    seen = coin(**view)
+
+    verdict = verdict_of(seen, asked(seen, **{"stop": D(63_360), "target": None, "reference": D(64_000), **wish}))
+
+    assert refusals(verdict)["phase.5_size"] == code
+
+
+def test_an_options_strategy_has_a_limit_of_its_own_per_trade():
+    rules = GateRules(sizing=SizingRules(risk_per_trade=D(500)))
+    view = a_view(source=Source.OPTIONS, day_type="normal")
+
+    assert refusals(verdict_of(view, rules=rules))["guard.3_risk_limits"] == "trade_risk"
+
+
+# -- a size that is wrong: no market brings it about, only a fault of our own
+
+@pytest.mark.parametrize(("changes", "check", "code"), [
+    ({"quantity": D("1.5"), "risk": D("32.61")}, "order.tick_and_lot", "off_lot"),
+    ({"quantity": D(9), "risk": D("195.66")}, "phase.5_size", "risk_over_cap"),
+])
+def test_a_wrong_size_is_refused_even_where_it_is_computed_twice(monkeypatch, changes, check, code):
+    def wrong(asked, view, rules):
+        return msgspec.structs.replace(size(asked, view, rules), **changes)
+
+    monkeypatch.setattr("interlock.gate.judge.size", wrong)
+    monkeypatch.setattr("interlock.gate.phases.size_confirmed.size", wrong)
+
+    assert refusals(verdict_of(a_view()))[check] == code
+
+
+def test_an_exit_that_is_sized_too_large_is_refused(monkeypatch):
+    view = holding("2")
+
+    def wrong(asked, view, rules):
+        return msgspec.structs.replace(size(asked, view, rules), quantity=D(3))
+
+    monkeypatch.setattr("interlock.gate.judge.size", wrong)
+
+    assert refusals(verdict_of(view, an_exit(view)))["exit.position"] == "exit_over_position"
+
+
+# -- what is not known to be open is closed
+
+@pytest.mark.parametrize("unknown", [
+    {"mark": None}, {"session": a_session(is_known=False)}, {"session": a_session(is_open=False)},
+    {"session": a_session(is_known=None)}, {"session": a_session(is_open=None)}, {"mark_is_open": None},
+    {"mark_is_halted": None}, {"mark_is_open": False}, {"mark_is_halted": True}, {"mark_ts_recv": NOW - 2 * SECOND - 1},
+    {"session": a_session(ts_open=NOW + 1)}, {"session": a_session(ts_close=NOW)}, {"session": a_session(ts_flat=None)},
+])
+def test_a_market_that_is_not_known_to_be_open_is_closed(unknown):
+    assert not verdict_of(a_view(**unknown)).is_cleared

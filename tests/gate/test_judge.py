@@ -209,11 +209,15 @@ ELEVEN = tuple(f"guard.{n}_" for n in range(1, 12))
 def test_the_enter_list_is_whole_and_in_order(source):
     names = [check.name for check in checks_for(Profile.ENTER, source, RULES)]
 
-    assert names[:3] == ["kill", "truth", "account"]
-    assert [name.split("_")[0] for name in names[3:8]] == [f"phase.{n}" for n in range(1, 6)]
-    assert all(name.startswith(prefix) for name, prefix in zip(names[8:19], ELEVEN, strict=True))
+    assert names[:5] == ["kill", "truth", "account", "order.strategy", "order.tier"]
+    assert [name.split("_")[0] for name in names[5:10]] == [f"phase.{n}" for n in range(1, 6)]
+    assert all(name.startswith(prefix) for name, prefix in zip(names[10:21], ELEVEN, strict=True))
+    assert names[21:] == [
+        "order.instrument", "order.definition", "order.reversal", "order.self_trade", "order.tick_and_lot", "order.bracket",
+        "order.collar", "order.price_window", "order.duplicate", "order.rate", "order.value_rate", "order.margin",
+        "order.provenance"]
     assert len(names) == len(set(names))
-    assert tuple(APPLIES) == tuple(names[8:19])
+    assert tuple(APPLIES) == tuple(names[10:21])
 
 
 @pytest.mark.parametrize("profile", [Profile.PROTECT, Profile.REDUCE, Profile.FLATTEN])
@@ -235,7 +239,7 @@ def test_no_number_of_the_rules_takes_a_check_away():
     emptied = GateRules(packs=())
     for item in dataclasses.fields(emptied):
         assert item.name != "enabled"
-    assert len(checks_for(Profile.ENTER, Source.BARS, emptied)) == 27
+    assert len(checks_for(Profile.ENTER, Source.BARS, emptied)) == 34
 
 
 def test_the_digest_names_the_list_in_order():

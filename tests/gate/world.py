@@ -8,7 +8,7 @@ import msgspec
 from interlock.gate.judge import judge
 from interlock.gate.registry import GateRules, checks_for
 from interlock.model.account import Truth
-from interlock.model.ids import AccountName, LaneName, SignalId, StrategyName, client_order_id
+from interlock.model.ids import AccountName, ClientOrderId, LaneName, SignalId, StrategyName, client_order_id
 from interlock.model.instrument import INSTRUMENTS
 from interlock.model.market import Provenance, Quality
 from interlock.model.money import MINUTE, SECOND
@@ -17,6 +17,8 @@ from interlock.model.signal import AccountIntent, Intent, Purpose, Side, Source
 from interlock.model.verdict import Allow, SizedIntent, Verdict
 from interlock.model.view import (
     AccountView,
+    DecisionView,
+    Definition,
     Feature,
     GateView,
     HeldView,
@@ -25,6 +27,7 @@ from interlock.model.view import (
     Memory,
     PendingView,
     Regime,
+    RestingView,
     Session,
     SourceRecord,
 )
@@ -46,13 +49,21 @@ def an_account(**changes: Any) -> AccountView:
     return AccountView(**{
         "account": ACCOUNT, "account_id": "P-1", "truth": Truth.PAPER_SIM, "is_enabled": True, "frozen_by": None,
         "is_line_up": True, "ts_proof": NOW, "currency": "USD", "equity": D(50_000), "balance": D(50_000),
-        "day_pnl": D(0), "week_pnl": D(0), "day_start_equity": D(50_000), "consecutive_losses": 0, "margin_used": D(0),
-        "position": D(0), "broker_position": D(0), "orders_last_minute": 0, **changes})
+        "day_pnl": D(0), "week_pnl": D(0), "day_start_equity": D(50_000), "consecutive_losses": 0, "margin_used": None,
+        "position": D(0), "broker_position": D(0), "orders_last_minute": 0, "value_last_minute": D(0), "ts_read": NOW,
+        **changes})
 
 
 def some_limits(**changes: Any) -> Limits:
     return Limits(**{"notional_per_order": D(2_000_000), "position_per_symbol": D(20), "orders_per_minute": 60,
                      "daily_loss": D(5_000), "symbols": (), **changes})
+
+
+def a_definition(symbol: str = "MNQ", **changes: Any) -> Definition:
+    """As the broker tells it: the same numbers that we have, no expiry, no margin."""
+    ours = INSTRUMENTS[symbol]
+    return Definition(**{"instrument": symbol, "tick": ours.tick, "lot": ours.lot, "multiplier": ours.multiplier,
+                         "currency": ours.currency, **changes})
 
 
 def a_session(**changes: Any) -> Session:
@@ -91,7 +102,10 @@ def a_view(**changes: Any) -> GateView:
         "tier_reasons": (), "regime_detector": "structure", "regime": Regime("structure", "trend_up", NOW),
         "features": the_features(), "clock_offset": 0, "record": a_record(*GOOD),
         "memory": Memory(ts_stop_outs=(), ts_entries=(), entries_today=(), signal_keys=()), "limits": some_limits(),
-        "signal_key": "bars:NQ:buy:1", **changes})
+        "signal_key": "bars:NQ:buy:1", "definition": a_definition(symbol), "resting": (), "all_notional": D(0),
+        "all_value_last_minute": D(0),
+        "window": (D("17990"), D("18010")) if symbol == "MNQ" else (D(mark.get("bid", "18000")), D(mark.get("ask", "18000.25"))),
+        **changes})
 
 
 def asked(view: GateView | None = None, **changes: Any) -> AccountIntent:
@@ -116,12 +130,24 @@ def an_exit(view: GateView, purpose: Purpose = Purpose.PROTECT, **changes: Any) 
 def holding(quantity: str = "2", broker: str | None = None, **changes: Any) -> GateView:
     """The same day with an open position."""
     return a_view(**{"account_position": D(quantity), "held": (a_held(quantity=D(quantity)),),
-                     "account_broker_position": D(quantity if broker is None else broker), **changes})
+                     "account_broker_position": D(quantity if broker is None else broker), "decision": a_decision(), **changes})
+
+
+def a_decision(**changes: Any) -> DecisionView:
+    """A flatten of everything that a person has just given; a test's flatten names it "owner"."""
+    return DecisionView(**{"command": "owner", "who": "test", "origin": "cli", "seen": "s" * 16, "ts": NOW, "instrument": None,
+                           **changes})
 
 
 def a_held(**changes: Any) -> HeldView:
     return HeldView(**{"account": ACCOUNT, "instrument": "MNQ", "quantity": D(2), "notional": D(72_000),
                        "risk": D(40), "source": Source.BARS, "group": "index", "parent": "NQ", **changes})
+
+
+def a_resting(price: str, **changes: Any) -> RestingView:
+    """An offer of ours in the book."""
+    return RestingView(**{"account": ACCOUNT, "client_order_id": ClientOrderId("r" * 18), "side": Side.SELL, "price": D(price),
+                          "instrument": "MNQ", **changes})
 
 
 def a_pending(**changes: Any) -> PendingView:

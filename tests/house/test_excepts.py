@@ -12,6 +12,8 @@ Handler = tuple[str, str, str]
 ANSWERS_OTHERWISE: dict[Handler, str] = {
     ("brokers/paper/adapter.py", "PaperBroker.ping", "(ConnectFailed, AnswerLost, MalformedMessage)"):
         "an account that gives no proof is left out of the list of proofs; the gate then refuses it for want of one",
+    ("cli/confirm.py", "_beside", "InterlockError"): "said to the person; the desk goes on, and asks elsewhere too",
+    ("config/schema.py", "Release.ts", "ValueError"): "what cannot be read is refused two lines below",
     ("cli/run.py", "command", "ValueError"): "zero stands for no number and is refused by the next line",
     ("engine/step.py", "Engine.restore", "(InputError, KeyError)"):
         "a part of a snapshot that another configuration wrote is left out and named in the notes; it warms anew",
@@ -41,7 +43,8 @@ ANSWERS_OTHERWISE: dict[Handler, str] = {
 }
 
 BROAD: dict[Handler, str] = {
-    ("gate/judge.py", "_attempt", "Exception"): "a check that breaks is a closed gate",
+    ("gate/judge.py", "_attempt", "Exception"): "a size or an order that breaks is a closed gate",
+    ("gate/judge.py", "ask", "Exception"): "a check that breaks is a closed gate",
     ("decisions/stage.py", "_ask", "Exception"): "a strategy that breaks is disabled, and the desk goes on",
     ("runtime/desk.py", "Desk._place", "Exception"): "the top of the runtime: whatever broke, the order may have left",
     ("runtime/desk.py", "Desk.turn", "Exception"): "halts the desk and raises: half a turn is no record",

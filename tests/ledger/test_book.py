@@ -46,7 +46,7 @@ def book(of: Ledger, fill_: OrderFilled, record: OrderRecord | None = None, ts: 
 
 def read(cash: str, position: str = "0") -> AccountRead:
     held = (BrokerPosition("MNQ", D(position)),) if D(position) else ()
-    return AccountRead(A, "1", D(cash), "USD", held, (), (), NOW, 1)
+    return AccountRead(A, "1", D(cash), "USD", held, (), (), NOW + 1, 1)
 
 
 def cleared(of: Ledger, *, quantity: str = "3", risk: str = "90", signal: str = "s1", side: Side = Side.BUY,

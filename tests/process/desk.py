@@ -126,6 +126,7 @@ class Desk:
     def __init__(self, state: Path, ports: tuple[int, int], prefix: Sequence[str] = ()) -> None:
         self.state = state
         self.prefix = prefix
+        self.program: Sequence[str] = RUN          # what `start` runs
         self.port, self.hook_port = ports
         self.notes = state.parent / f"{state.name}.notes"
         self.acknowledged: list[str] = []          # signal ids of entries that were answered "accepted"
@@ -151,7 +152,7 @@ class Desk:
     def start(self, *more: str, point: str = "", nth: int = 1, may_die: bool = False) -> float:
         """`interlock run`, or the same under a victim that dies at a point. Returns the seconds until it was ready."""
         command = ("run", "--state", str(self.state), "--port", str(self.port), "--hook-port", str(self.hook_port), *more)
-        program: Sequence[str] = (*self.prefix, *RUN, *command)
+        program: Sequence[str] = (*self.prefix, *self.program, *command)
         if point:
             program = (sys.executable, "-m", "tests.process.victim", point, str(nth), str(self.notes), "--", *command)
         began = time.monotonic()
@@ -179,6 +180,11 @@ class Desk:
     def health(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._get("/health")[1])
         return found
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None

@@ -22,6 +22,7 @@ from interlock.brokers.safe import SafeBroker
 from interlock.config import secrets
 from interlock.config.load import FILE_NAME, default_text, load
 from interlock.config.write import make_state
+from interlock.engine.questions import Question, questions
 from interlock.model.clearance import Clearance
 from interlock.model.command import Command
 from interlock.model.entry import Payload
@@ -32,7 +33,9 @@ from interlock.model.money import MINUTE, SECOND, Nanos, plain
 from interlock.model.record import Attempt
 from interlock.records import Records, order_row, position_rows
 from interlock.runtime.clock import WallClock
+from interlock.runtime.connect import Connector, connect_configured
 from interlock.runtime.inbox import CommandDoor
+from interlock.runtime.live import NOBODY, Start
 from interlock.runtime.sources import SimulatedMarketplace, merge_bars
 from interlock.runtime.wiring import Built, state_place
 from interlock.web.serve import Ports, Service, page_token
@@ -120,7 +123,8 @@ class Reply:
 class Desk:
     """One state directory, started. `text` is its configuration; a second start on the same directory needs none."""
 
-    def __init__(self, directory: Path, text: str | None = None, *, clock: HandClock | None = None) -> None:
+    def __init__(self, directory: Path, text: str | None = None, *, clock: HandClock | None = None,
+                 start: Start = NOBODY, connect: Connector = connect_configured) -> None:
         self.directory = directory
         if not (directory / FILE_NAME).exists():
             make_state(directory)
@@ -133,6 +137,7 @@ class Desk:
         self.prices = {symbol: Decimal(price) for symbol, price in PRICES.items()}
         self.quoted = list(self.loaded.config.feeds.simulated.instruments)
         self.barred = {row.instrument for lane in self.loaded.config.lanes.values() for row in lane.alerts}
+        self._how = {"start": start, "connect": connect}
         self._runner = asyncio.Runner()
         self._stack = ExitStack()
         self._start()
@@ -143,7 +148,8 @@ class Desk:
         table = self.loaded.config.table()
         market = ScriptedMarket([table[symbol] for symbol in self.quoted], self.script)
         self.place = self._stack.enter_context(state_place(self.directory, "a test"))
-        self.service = Service(self.directory, self.loaded, self.clock, market, Ports("127.0.0.1", 1, 2), self.place)
+        self.service = Service(self.directory, self.loaded, self.clock, market, Ports("127.0.0.1", 1, 2), self.place,
+                               **self._how)  # type: ignore[arg-type]
         self.built: Built = self.service.build()
         self.page, self.hook = self.service.apps(self.built, page_token(self.directory))
         self.run(self.service.warm(self.built))
@@ -175,9 +181,9 @@ class Desk:
         self._stack.close()
         self._runner.close()
 
-    def again(self, *, text: str | None = None) -> "Desk":
+    def again(self, *, text: str | None = None, **how: Any) -> "Desk":
         """The next process on the same state directory, at the same instant."""
-        desk = Desk(self.directory, text, clock=self.clock)
+        desk = Desk(self.directory, text, clock=self.clock, **(self._how | how))
         desk.prices = self.prices
         return desk
 
@@ -290,6 +296,15 @@ class Desk:
             return outcome
 
         return self.run(give())
+
+    def questions(self) -> dict[str, Question]:
+        """What waits for a person, by id."""
+        return {each.id: each for each in questions(self.built.engine)}
+
+    def seen(self, question: str) -> str:
+        """The digest of what a person is shown now; "" where nothing of that name waits."""
+        found = self.questions().get(question)
+        return "" if found is None else found.digest
 
     def secret(self, name: str) -> str:
         return secrets.load(self.directory, {})[name].reveal()

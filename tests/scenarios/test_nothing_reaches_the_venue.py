@@ -149,7 +149,7 @@ def test_a_kill_between_signing_and_writing_stops_every_byte(desk_of):
 def test_a_kill_that_is_released_again_does_not_revive_what_was_signed_before(cleared):
     desk, order, clearance = cleared
     desk.command(Kill(why="news"))
-    desk.command(Release(phrase="RELEASE THE KILL"))
+    desk.command(Release(phrase="RELEASE THE KILL", seen=desk.seen("kill.all")))
     assert refusal(desk, order, clearance) == "safe.kill_moved"
 
 

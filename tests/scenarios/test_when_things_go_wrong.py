@@ -53,7 +53,8 @@ def test_a_kill_latches_refuses_entries_and_keeps_the_stops(desk_of):
     assert desk.booked() == {}, "a kill keeps nobody from getting out"
 
     assert desk.command(Release(phrase="please"))["code"] == "command.phrase"
-    assert desk.command(Release(phrase="RELEASE THE KILL"))["ok"]
+    assert desk.command(Release(phrase="RELEASE THE KILL"))["code"] == "command.unseen"
+    assert desk.command(Release(phrase="RELEASE THE KILL", seen=desk.seen("kill.all")))["ok"]
     desk.go(60)
     desk.post(desk.alert())
     desk.go(2)

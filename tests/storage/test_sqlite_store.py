@@ -185,6 +185,19 @@ def test_what_a_killed_process_left_is_read_where_the_directory_can_be_written(t
     assert (found.ok, found.entries, found.cut) == (True, 4, 0)
 
 
+def test_the_log_of_a_killed_process_is_copied_and_begun_anew_before_anything_is_added(tmp_path: Path):
+    path = a_crashed_file(tmp_path)
+    log = doors.beside(path, "-wal")
+    assert log.stat().st_size > 0
+
+    with closing(SqliteStore(path)) as store:
+        assert log.stat().st_size == 0
+        log.write_bytes(b"")           # nothing of what was acknowledged stands in it any more
+        assert store.head()[0] == 4
+
+    assert verify(path).entries == 4
+
+
 def test_a_full_disk_says_so_and_the_batch_does_not_stand(tmp_path: Path):
     def small(path: Path, mode: str) -> doors.Connection:
         connection = doors.connect(path, mode)

@@ -2,8 +2,8 @@
 
 import { magnitude } from "./decimal";
 import type {
-  Account, Alarm, Alert, BarRow, Change, Feed, Fill, Identity, Instrument, Killed, Lane, Message, Order, Position, Quote,
-  Said, Snapshot, Truth, Verdict,
+  Account, Alarm, Alert, BarRow, Change, Feed, Fill, Identity, Instrument, Killed, Lane, Message, Order, Position, Question,
+  Quote, Said, Snapshot, Truth, Verdict,
 } from "./types";
 
 const SILENCE_MAX = 3_500; // ms; the desk speaks at least once a second
@@ -31,6 +31,7 @@ export class Desk {
   positions = $state.raw<Position[]>([]);
   alarms = $state.raw<Alarm[]>([]);
   killed = $state.raw<Killed[]>([]);
+  questions = $state.raw<Question[]>([]);
   feeds = $state.raw<Feed[]>([]);
   quotes = $state.raw<Record<string, Quote>>({});
   orders = $state.raw<Order[]>([]);
@@ -92,6 +93,11 @@ export class Desk {
     const labels = new Set(lane.accounts.map((name) => this.truthOf(this.accounts.find((one) => one.name === name))));
     const [only] = labels;
     return labels.size === 1 && only !== undefined ? only : labels.size === 0 ? "unknown" : "mixed";
+  }
+
+  /** Whether the line to this account's broker is lost, as the desk says. */
+  isOffline(account: Account): boolean {
+    return this.questions.some((one) => one.kind === "line" && one.account === account.name);
   }
 
   isNaked(position: Position): boolean {
@@ -201,6 +207,7 @@ export class Desk {
     if (message.positions) this.positions = message.positions;
     if (message.alarms) this.alarms = message.alarms;
     if (message.killed) this.killed = message.killed;
+    if (message.questions) this.questions = message.questions;
     if (message.feeds) this.feeds = message.feeds;
     if (message.health) this.health = message.health.status;
   }

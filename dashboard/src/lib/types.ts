@@ -28,6 +28,8 @@ export interface Lane {
   mode: string;
   strategies: Strategy[];
   accounts: string[];
+  tier: number;
+  tier_reasons: string[];
 }
 
 export type Truth = "paper_sim" | "runtime_sim" | "broker_verified" | "unknown";
@@ -41,6 +43,8 @@ export interface Account {
   evidence: string;
   enabled: boolean;
   frozen_by: string | null;
+  tier: number;
+  tier_reasons: string[];
   account_id: string | null;
   equity: string | null;
   cash: string | null;
@@ -148,6 +152,32 @@ export interface Killed {
   at_risk: string | null;
 }
 
+/** Something that waits for a person. `state` rows are what, ours, theirs; `digest` names what is shown here. */
+export interface Question {
+  id: string;
+  kind: string;
+  scope: string;
+  account: string | null;
+  text: string;
+  state: [string, string, string][];
+  digest: string;
+  answers: string[];
+}
+
+/** A live account as its broker tells it now, for the person who is to confirm it. */
+export interface LiveAccount {
+  account: string;
+  confirmed: boolean;
+  number: string | null;
+  net_liquidation: string | null;
+  cash: string | null;
+  currency: string | null;
+  endpoint: string | null;
+  positions: { instrument: string; quantity: string }[];
+  age_s: number | null;
+  digest: string | null;
+}
+
 export interface Feed {
   source: string;
   provenance: string;
@@ -177,6 +207,7 @@ export interface Sections {
   positions: Position[];
   alarms: Alarm[];
   killed: Killed[];
+  questions: Question[];
   feeds: Feed[];
   quotes: Record<string, Quote>;
   orders: Order[];

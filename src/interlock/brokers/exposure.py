@@ -24,6 +24,7 @@ from interlock.model.report import (
     Report,
 )
 from interlock.model.signal import Side
+from interlock.model.view import Definition
 
 ZERO: Final = Decimal(0)
 EXECUTIONS_MAX: Final = 100_000
@@ -57,6 +58,7 @@ class AccountBook:
         self.was_read = False              # one has been seen at all: positions are known
         self._positions: dict[str, Decimal] = {}
         self._averages: dict[str, Decimal] = {}
+        self._definitions: dict[str, Definition] = {}
         self._orders: dict[ClientOrderId, _Live] = {}
         self._parent_filled: dict[ClientOrderId, Decimal] = {}    # of parents with children
         self._children_filled: dict[ClientOrderId, Decimal] = {}
@@ -76,6 +78,10 @@ class AccountBook:
 
     def is_live(self, client_order_id: ClientOrderId) -> bool:
         return client_order_id in self._orders
+
+    def definition(self, symbol: str) -> Definition | None:
+        """An instrument by the broker's own word; None: it has not told."""
+        return self._definitions.get(symbol)
 
     def holds(self, symbol: str) -> bool:
         return bool(self._positions.get(symbol))
@@ -269,6 +275,8 @@ class AccountBook:
 
     def _read(self, read: AccountRead, meanwhile: Iterable[OrderFilled]) -> None:
         self.account_id = read.account_id
+        if read.definitions:
+            self._definitions = {told.instrument: told for told in read.definitions}
         positions = {held.instrument: held.quantity for held in read.positions if held.quantity}
         averages = {held.instrument: held.average_price for held in read.positions if held.average_price is not None}
         if not self.was_read:              # the day began with what is held now less what was traded today

@@ -28,9 +28,12 @@ from interlock.model.order import PROFILES, Leg, Order, Profile
 from interlock.model.report import AccountRead, LineChanged, OrderFound, OrderMissing, Report
 from interlock.model.signal import Purpose, Side
 from interlock.model.view import Limits
-from interlock.ports import Broker, Capabilities, Encoded, EpochReader
+from interlock.ports import Broker, Capabilities, Confirmations, Encoded, EpochReader
 
 LIFE_MAX: Final[Nanos] = 2 * SECOND
+BEAT_AGE_MAX: Final[Nanos] = 10 * SECOND
+"""How long ago the decision loop may have come round, on the clock that counts suspend."""
+LIVE: Final = "live"
 IDS_MAX: Final = 100_000
 """Client order ids remembered as written; the oldest are forgotten first."""
 
@@ -44,18 +47,21 @@ class SafeRules(Struct, frozen=True, kw_only=True):
     quote_age_max: Nanos = 2 * SECOND
     collar_share: Decimal = Decimal("0.02")
     wide_collar_share: Decimal = Decimal("0.25")
+    window: Nanos = MINUTE             # of the market's path that an entry is held against
+    window_share: Decimal = Decimal("0.05")
 
 
 class AccountFacts(Struct, frozen=True, kw_only=True):
     """What is known of an account apart from the engine.
 
     `is_paper` is true for the built-in paper venue and local simulators only. `account_id` None takes whatever name the
-    broker gives; `venue_symbols` None leaves the spelling to the codec.
+    broker gives; `venue_symbols` None leaves the spelling to the codec. `mode` is the desk's: paper or live.
     """
 
     is_paper: bool
     account_id: str | None = None
     venue_symbols: Mapping[str, str] | None = None
+    mode: str = "paper"
 
 
 @runtime_checkable
@@ -68,24 +74,30 @@ class Draining(Protocol):
 class SafeBroker:
     """A broker that takes cleared orders only.
 
-    `trip` is called once per account and day when its daily loss is reached; it is expected to latch the kill switch.
+    `trip` is called once per account and day when its daily loss is reached, `halt` once when more has left or filled than
+    was cleared; each is expected to latch the kill switch, for the account and for everything.
     """
 
     def __init__(self, broker: Broker, *, keys: Mapping[Profile, Ed25519PublicKey], state_id: str, epochs: EpochReader,
                  now: Callable[[], Nanos], instruments: Mapping[str, Instrument],
                  limits: Mapping[AccountName, Limits | SafeLimits], accounts: Mapping[AccountName, AccountFacts],
                  rules: SafeRules | None = None, trip: Callable[[AccountName, str], None] | None = None,
-                 day_end: Callable[[Nanos], Nanos] | None = None) -> None:
+                 day_end: Callable[[Nanos], Nanos] | None = None, confirmations: Confirmations | None = None,
+                 halt: Callable[[str], None] | None = None, beat_age: Callable[[], Nanos] | None = None) -> None:
         self._broker = broker
         self._keys, self._state_id, self._epochs, self._now = dict(keys), state_id, epochs, now
         self._instruments, self._limits, self._facts = instruments, limits, accounts
         self._rules = rules or SafeRules()
         self._trip, self._day_end = trip, day_end or day_end_chicago
-        self._quotes = QuoteCache(instruments)
+        self._halt, self._is_halted = halt, False
+        self._beat_age = beat_age
+        self._quotes = QuoteCache(instruments, self._rules.window)
         self._books = {name: AccountBook(instruments, broker.capabilities.visibility_delay) for name in accounts}
         self._sent: dict[AccountName, deque[Nanos]] = {name: deque() for name in accounts}
         self._next_day: dict[AccountName, Nanos] = {}
         self._tripped: dict[AccountName, Nanos] = {}
+        self._confirmations = confirmations
+        self._endpoints: dict[AccountName, str] = {}       # what the broker itself calls the environment that answered
         self._watched: dict[AccountName, Nanos] = dict.fromkeys(accounts, 0)
         self._nonces: dict[tuple[str, int], Nanos] = {}
         self._ids: dict[ClientOrderId, None] = {}
@@ -152,6 +164,7 @@ class SafeBroker:
         meanwhile, read = book.read_begins(), None
         try:
             read = await self._broker.read(account)
+            self._endpoints[account] = read.endpoint
         finally:
             book.read_ends(read, meanwhile)
         return read
@@ -169,6 +182,10 @@ class SafeBroker:
         for report in reports:
             self._observe(report)
         return reports
+
+    async def reconnect(self) -> None:
+        """A new connection; entries wait for a whole read over it. Raises NotSent while the line stays down."""
+        await self._broker.reconnect()
 
     async def close(self) -> None:
         await self._broker.close()
@@ -209,6 +226,7 @@ class SafeBroker:
         fill = book.apply(report)
         if fill is not None:
             self.egress.fill(fill.client_order_id, fill.quantity)
+            self._check_egress()
             self._is_loss_reached(report.account, book)
 
     def _mark(self, symbol: str) -> Decimal | None:
@@ -240,6 +258,7 @@ class SafeBroker:
         if facts.account_id is not None and book.account_id != facts.account_id:
             raise NotCleared("safe.account_identity", f"expected account {facts.account_id}, the broker names "
                              f"{book.account_id}")
+        self._check_environment(order.account, facts, book, content)
         for leg in order.legs:
             if leg.client_order_id in self._ids or book.is_live(leg.client_order_id):
                 raise NotCleared("safe.already_written", f"{leg.client_order_id} was written and may still fill")
@@ -251,6 +270,19 @@ class SafeBroker:
             self._check_increases(order, book, facts, instrument, now)
         self._check_epochs(content.epochs, reduces)
         return encoded, legs, reduces
+
+    def _check_environment(self, account: AccountName, facts: AccountFacts, book: AccountBook, content: Content) -> None:
+        """Paper and live do not mix, by the broker's own word; and in a live account that no person has confirmed since the
+        start nothing is placed but the flatten of a person."""
+        endpoint = self._endpoints.get(account)
+        if endpoint != facts.mode:
+            raise NotCleared("safe.environment", f"the desk is {facts.mode}, the broker of {account} answers from its {endpoint} "
+                             "environment")
+        if facts.mode == LIVE and content.profile != Profile.FLATTEN.value:
+            number = None if self._confirmations is None else self._confirmations.number(account)
+            if number is None or number != book.account_id:
+                raise NotCleared("safe.unconfirmed", f"no person has confirmed {account} under the number {book.account_id} since "
+                                 "the start")
 
     def _check_clearance(self, order: Order, clearance: Clearance, now: Nanos) -> None:
         if not isinstance(clearance, Clearance):
@@ -321,6 +353,9 @@ class SafeBroker:
                          now: Nanos) -> None:
         """Everything that can add exposure: limits, fresh and open market, narrow collar, provenance."""
         symbol, parent = instrument.symbol, order.parent
+        if self._beat_age is not None and not 0 <= (age := self._beat_age()) <= BEAT_AGE_MAX:
+            raise NotCleared("safe.heartbeat", f"the decision loop came round last {age / SECOND:.1f} s ago, "
+                             f"{BEAT_AGE_MAX / SECOND:.0f} s allowed")
         if self.egress.mismatch is not None:
             raise NotCleared("safe.egress_mismatch", f"orders out exceed clearances in: {self.egress.mismatch}")
         if not book.is_read:
@@ -336,8 +371,10 @@ class SafeBroker:
         self._check_collar(parent, mid, self._rules.collar_share)
         for leg in order.legs[1:]:
             self._check_collar(leg, mid, self._rules.wide_collar_share)
+        self._check_definition(book, instrument, now)
         taken = instrument.price(quote.ask if parent.side is Side.BUY else quote.bid)
         price = taken if parent.limit is None else max(taken, parent.limit)
+        self._check_window(parent, taken, instrument, now)
         limits = self._limits[order.account]
         if isinstance(limits, SafeLimits):
             limits = limits.of(instrument, price)
@@ -354,6 +391,34 @@ class SafeBroker:
         if self._is_loss_reached(order.account, book):
             raise NotCleared("safe.daily_loss", f"the day's result is {self.day_pnl(order.account)}, the limit "
                              f"{limits.daily_loss}; not known counts as reached")
+
+    @staticmethod
+    def _check_definition(book: AccountBook, instrument: Instrument, now: Nanos) -> None:
+        """What the broker itself said the instrument is, against what the order was computed with."""
+        told = book.definition(instrument.symbol)
+        if told is None:
+            raise NotCleared("safe.definition_unknown", f"the broker has not told what {instrument.symbol} is")
+        for name, ours, theirs in (("tick", instrument.tick, told.tick), ("lot", instrument.lot, told.lot),
+                                   ("multiplier", instrument.multiplier, told.multiplier),
+                                   ("currency", instrument.currency, told.currency)):
+            if ours != theirs:
+                raise NotCleared("safe.definition", f"{name} of {instrument.symbol} is {theirs} by the broker's word, {ours} by "
+                                 "ours")
+        for ends in (told.ts_expiry, told.ts_roll):
+            if ends is not None and now >= ends:
+                raise NotCleared("safe.expired", f"{instrument.symbol} has expired or is being rolled since {ends}")
+
+    def _check_window(self, leg: Leg, taken: Decimal, instrument: Instrument, now: Nanos) -> None:
+        """Where the entry would fill, against where the market has been."""
+        reach = self._quotes.reach(instrument.symbol, now)
+        if reach is None:
+            raise NotCleared("safe.no_quote", f"no quote of {instrument.symbol} has come by")
+        low, high = instrument.price(reach[0]) / 2, instrument.price(reach[1]) / 2
+        price = taken if leg.limit is None else max(taken, leg.limit) if leg.side is Side.BUY else min(taken, leg.limit)
+        for end in (low, high):
+            if not abs(price - end) <= self._rules.window_share * end:
+                raise NotCleared("safe.window", f"{leg.role} at {price} is more than {self._rules.window_share} away from {end}, "
+                                 f"where the market was within {self._rules.window} ns")
 
     def _fresh_quote(self, symbol: str, now: Nanos) -> Quote:
         quote = self._quotes.quote(symbol)
@@ -401,6 +466,7 @@ class SafeBroker:
         self._nonces[content.nonce] = content.expires
         self.egress.accept(content)
         self.egress.write(legs)
+        self._check_egress()
         if self.egress.mismatch is not None and not reduces:
             raise NotCleared("safe.egress_mismatch", f"orders out exceed clearances in: {self.egress.mismatch}")
         self._recent(order.account, now).append(now)
@@ -409,6 +475,13 @@ class SafeBroker:
         while len(self._ids) > IDS_MAX:
             del self._ids[next(iter(self._ids))]
         self._books[order.account].sent(order, now)
+
+    def _check_egress(self) -> None:
+        """More out than in stops everything, once: what exactly is wrong is for a person to find out."""
+        if self.egress.mismatch is not None and not self._is_halted:
+            self._is_halted = True
+            if self._halt is not None:
+                self._halt(f"orders out exceed clearances in: {self.egress.mismatch}")
 
     def _recent(self, account: AccountName, now: Nanos) -> deque[Nanos]:
         sent = self._sent[account]

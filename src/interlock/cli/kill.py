@@ -18,13 +18,14 @@ def command(
     lane: Annotated[str | None, typer.Option(help="Only this lane.")] = None,
     account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
     scope: Annotated[str, typer.Option(help='"risk" keeps protective exits; "all" cancels them too.')] = "risk",
+    number: Annotated[str, typer.Option(help='The full number, for scope "all" where a live account is not confirmed.')] = "",
     as_json: Json = False,
 ) -> None:
     with errors_said():
         from interlock.model.command import Kill
         from interlock.runtime.commands import give
 
-        answer = give(existing(state), Kill(why=why, lane=lane, account=account, scope=scope))  # type: ignore[arg-type]
+        answer = give(existing(state), Kill(why=why, lane=lane, account=account, scope=scope, typed=number))  # type: ignore[arg-type]
     if as_json:
         print_json(answer)
         return

@@ -10,18 +10,29 @@ from interlock.cli import (
     accounts,
     check,
     codes,
+    confirm,
+    decide,
+    decisions,
+    drill,
+    enable,
     explain,
     export,
+    flatten,
     init,
     journal,
     kill,
     orders,
     pine,
     positions,
+    reconcile,
+    reconnect,
     release,
     replay,
     run,
+    simulate,
     status,
+    venue,
+    watchdog,
 )
 
 app = typer.Typer(
@@ -42,11 +53,13 @@ def root(version: Annotated[bool, typer.Option(
     del version                        # its callback has answered
 
 
-for module in (init, check, run, replay, status, accounts, orders, positions, explain, kill, release, pine, codes):
+for module in (init, check, run, confirm, replay, status, accounts, orders, positions, explain, kill, release, flatten,
+               decisions, decide, reconcile, reconnect, enable, drill, simulate, watchdog, pine, codes):
     app.command(name=module.__name__.rpartition(".")[2], help=module.HELP)(module.command)
 app.add_typer(account.app, name="account")
 app.add_typer(journal.app, name="journal")
 app.add_typer(export.app, name="export")
+app.add_typer(venue.app, name="venue")
 
 
 def main() -> None:

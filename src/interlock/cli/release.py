@@ -17,13 +17,21 @@ def command(
     phrase: Annotated[str, typer.Option(help='Exactly "RELEASE THE KILL".')],
     lane: Annotated[str | None, typer.Option(help="The kill of this lane.")] = None,
     account: Annotated[str | None, typer.Option(help="The kill of this account.")] = None,
+    seen: Annotated[str | None, typer.Option(help="Digest of the state you were shown; without it, that of what is shown now.")] = None,
     as_json: Json = False,
 ) -> None:
     with errors_said():
+        from interlock.engine.questions import kill_id
         from interlock.model.command import Release
-        from interlock.runtime.commands import give
+        from interlock.runtime.commands import give, open_questions
 
-        answer = give(existing(state), Release(phrase=phrase, lane=lane, account=account))  # type: ignore[arg-type]
+        directory = existing(state)
+        asked = next((each for each in open_questions(directory) if each.id == kill_id(lane, account)), None)
+        if seen is None and asked is not None:
+            for what, ours, _ in () if as_json else asked.state:
+                print(f"{what} {ours}")
+            seen = asked.digest
+        answer = give(directory, Release(phrase=phrase, lane=lane, account=account, seen=seen or ""))  # type: ignore[arg-type]
     if as_json:
         print_json(answer)
         return

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from interlock.cli.answer import MISUSE, errors_said, leave, story
+from interlock.cli.answer import FOUND, MISUSE, errors_said, leave, story
 from interlock.cli.progress import Progress
 
 HELP = """Run the desk: market, strategies, alert hook, gate, paper venue, journal and page.
@@ -14,6 +14,8 @@ Without --data it trades the simulated market. With --data it plays recordings a
 
 Example: interlock run --state ~/interlock --data es_1m.parquet --speed 60
 """
+DECLINED = """interlock: live was declined; the desk is disconnected and has ended.
+To trade on paper: interlock init --state DIR, then interlock run --state DIR, with a directory of its own"""
 
 
 def command(
@@ -22,6 +24,8 @@ def command(
     hook_port: Annotated[int | None, typer.Option(min=1, max=65535, help="The alert hook alone; point tunnels here.")] = None,
     data: Annotated[list[str], typer.Option("--data", metavar="[SYMBOL=]FILE", help="A recording; may be repeated.")] = [],  # noqa: B006
     speed: Annotated[str, typer.Option(help='Of playback: a factor such as 60, or "max".')] = "60",
+    approve: Annotated[str, typer.Option(metavar="HASH", help="The changed configuration that a live desk may start with.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Look on: a live desk that places nothing, whoever starts it.")] = False,
     allow_bad: Annotated[bool, typer.Option("--allow-bad", help="Accept a file with more than 1 % bad rows.")] = False,
 ) -> None:
     factor: float | None = None
@@ -34,7 +38,13 @@ def command(
             story(f'interlock: --speed must be a factor above zero or "max", found {speed!r}')
             leave(MISUSE)
     with errors_said():
+        from interlock.cli.confirm import ask_beside
+        from interlock.runtime.live import this_start
         from interlock.web.serve import serve
 
-        serve(state, port=port, hook_port=hook_port, data=data, speed=factor, is_bad_allowed=allow_bad,
-              on_progress=Progress("played") if data else None)
+        was_live = serve(state, port=port, hook_port=hook_port, data=data, speed=factor, is_bad_allowed=allow_bad,
+                         on_progress=Progress("played") if data else None,
+                         start=this_start(wants_watch=watch, approved=approve), on_ready=ask_beside)
+    if not was_live:
+        story(DECLINED)
+        leave(FOUND)

@@ -11,15 +11,27 @@ from interlock.decisions import registry as strategies
 from interlock.decisions.alerts.convert import ExitProfile
 from interlock.decisions.stage import Seat
 from interlock.engine.setup import AccountSetup, LaneSetup, Setup
+from interlock.engine.throttles import ThrottleRules
 from interlock.engine.view import GATE_FEATURES
 from interlock.errors import ConfigError
 from interlock.execution.state import AccountProfile
+from interlock.gate.guards.concentration import DirectionalConcentration
+from interlock.gate.guards.data_quality import DataQuality
+from interlock.gate.guards.liquidity import Liquidity
 from interlock.gate.guards.position_count import PositionCount
 from interlock.gate.guards.reentry import ReentryCooldown
+from interlock.gate.guards.risk_limits import RiskLimits
+from interlock.gate.guards.trajectory import TrajectoryAlignment
+from interlock.gate.orders.collar import Collar
+from interlock.gate.orders.definition import DefinitionFits
+from interlock.gate.orders.margin import MarginCap
+from interlock.gate.orders.value import ValueRate
+from interlock.gate.orders.window import PriceWindow
 from interlock.gate.phases.balance import Balance
 from interlock.gate.phases.connection import Connection
 from interlock.gate.phases.daily_loss import DailyLoss
 from interlock.gate.phases.regime import RegimeConditions
+from interlock.gate.record import RecordRules
 from interlock.gate.registry import GateRules, Registry
 from interlock.gate.sizing import SizingRules
 from interlock.intake import rules as intake
@@ -62,7 +74,9 @@ def setup(config: Config, *, digest: str, epoch: int, state_id: str, clock: str,
         instruments=config.table(), sessions=session_tables(config, is_simulated=is_simulated),
         accounts={AccountName(name): _account(config, account) for name, account in config.accounts.items()},
         lanes={LaneName(name): _lane(config, name, lane) for name, lane in config.lanes.items()},
-        seats=seats, watched=tuple(fed), columns=columns, registry=Registry(gate_rules(config)))
+        releases=tuple(sorted((release.name, release.ts) for release in config.releases)),
+        seats=seats, watched=tuple(fed), columns=columns, registry=Registry(gate_rules(config)),
+        hard_close_buffer=config.gate.hard_close_buffer_minutes * MINUTE, throttle=throttle_rules(config))
 
 
 def _seats(config: Config, fed: Sequence[tuple[str, Nanos]], *, is_simulated: bool) -> list[Seat]:
@@ -97,7 +111,8 @@ def _account(config: Config, account: Account) -> AccountSetup:
     capabilities = Capabilities(has_native_brackets=broker.has_native_brackets, has_replace=broker.has_replace,
                                 visibility_delay=broker.visibility_delay_ms * MILLISECOND)
     return AccountSetup(profile=AccountProfile(capabilities=capabilities, pair_may_rest=account.pair_may_rest),
-                        limits=limits(account), currency=account.currency)
+                        limits=limits(account), currency=account.currency, broker=account.broker,
+                        number=account.number, latency=broker.latency_ms * MILLISECOND)
 
 
 def limits(account: Account) -> SafeLimits:
@@ -110,7 +125,8 @@ def limits(account: Account) -> SafeLimits:
 
 def matching_rules(broker: Broker) -> Rules:
     """The paper venue's fill rules with the configured latency."""
-    return Rules(latency=broker.latency_ms * MILLISECOND, cancel_latency=broker.latency_ms * MILLISECOND)
+    cancels = broker.latency_ms if broker.cancel_latency_ms is None else broker.cancel_latency_ms
+    return Rules(latency=broker.latency_ms * MILLISECOND, cancel_latency=cancels * MILLISECOND)
 
 
 def faults(broker: Broker) -> Plan | None:
@@ -138,7 +154,8 @@ def _lane(config: Config, name: str, lane: Lane) -> LaneSetup:
     route = LaneRoute(lane=LaneName(name), accounts=accounts, kinds=kinds, symbols=lane.symbols)
     profiles = {StrategyName(row.strategy): ExitProfile(
         name=row.exit_profile, stop_atrs=None if row.stop_atrs is None else Decimal(repr(row.stop_atrs))) for row in lane.alerts}
-    return LaneSetup(route=route, detector=lane.regime, profiles=profiles)
+    return LaneSetup(route=route, detector=lane.regime, profiles=profiles, holds_overnight=lane.holds_overnight,
+                     instruments=tuple(dict.fromkeys(row.instrument for row in lane.alerts)))
 
 
 def gate_rules(config: Config) -> GateRules:
@@ -146,31 +163,67 @@ def gate_rules(config: Config) -> GateRules:
     gate = config.gate
     allowed = {name: strategy.regimes for lane in config.lanes.values() for name, strategy in lane.strategies.items()
                if strategy.regimes}
-    sizing = SizingRules(risk_per_trade=gate.risk_per_trade, slippage_ticks_future=gate.slippage_ticks)
+    sizing = SizingRules(
+        risk_per_trade=gate.risk_per_trade, slippage_ticks_future=gate.slippage_ticks,
+        slippage_ticks_share=gate.slippage_ticks_share, slippage_ticks_crypto=gate.slippage_ticks_crypto,
+        crypto_leverage_max=gate.crypto_leverage_max, crypto_notional_min=gate.crypto_notional_min,
+        record=RecordRules(trades_min=gate.record_trades_min, mean_r_min=gate.record_mean_r_min,
+                           profit_factor_min=gate.record_profit_factor_min, hit_rate_expected=gate.record_hit_rate_expected,
+                           deviations=gate.record_deviations))
     shipped = GateRules()
     return replace(
         shipped, sizing=sizing,
         connection=Connection(proof_age_max=gate.account_age_ms_max * MILLISECOND),
-        balance=Balance(risk_share_max=gate.risk_share_max, open_risk_share_max=gate.open_risk_share_max),
-        daily_loss=DailyLoss(share=gate.daily_loss_share),
+        balance=Balance(balance_min=gate.balance_min, risk_share_max=gate.risk_share_max,
+                        open_risk_share_max=gate.open_risk_share_max),
+        daily_loss=DailyLoss(amount=gate.daily_loss, share=gate.daily_loss_share),
         regime=RegimeConditions(age_max=gate.regime_age_minutes_max * MINUTE, allowed=allowed),
-        data_quality=replace(shipped.data_quality, quote_age_max=gate.quote_age_ms_max * MILLISECOND),
-        risk_limits=replace(
-            shipped.risk_limits, daily_loss_share=gate.daily_loss_share, weekly_loss_share=gate.weekly_loss_share,
-            losses_in_a_row_max=gate.losses_in_a_row_max, leverage_max=gate.leverage_max, all_daily_loss=gate.all_daily_loss,
-            all_orders_per_minute=gate.all_orders_per_minute, all_notional=gate.all_notional),
+        time_window=replace(
+            shipped.time_window, before_flat_min=gate.before_flat_minutes * MINUTE, blackout=gate.event_minutes * MINUTE,
+            fomc_before=gate.fomc_minutes_before * MINUTE, fomc_after=gate.fomc_minutes_after * MINUTE),
+        data_quality=DataQuality(
+            quote_age_max=gate.quote_age_ms_max * MILLISECOND, clock_offset_max=gate.clock_offset_ms_max * MILLISECOND,
+            feed_delay_max=gate.feed_delay_ms_max * MILLISECOND, decision_age_max=gate.decision_age_ms_max * MILLISECOND,
+            alert_age_max=gate.alert_age_ms_max * MILLISECOND),
+        risk_limits=RiskLimits(
+            daily_loss=gate.daily_loss, daily_loss_share=gate.daily_loss_share, weekly_loss=gate.weekly_loss,
+            weekly_loss_share=gate.weekly_loss_share, losses_in_a_row_max=gate.losses_in_a_row_max,
+            leverage_max=gate.leverage_max, options_risk_max=gate.options_risk_max,
+            options_daily_loss=gate.options_daily_loss, options_losses_in_a_row_max=gate.options_losses_in_a_row_max,
+            all_daily_loss=gate.all_daily_loss, all_orders_per_minute=gate.all_orders_per_minute,
+            all_notional=gate.all_notional),
         position_count=PositionCount(total_max=gate.positions_max, source_max=gate.positions_per_source_max,
                                      underlying_max=gate.positions_per_underlying_max),
-        directional_concentration=replace(
-            shipped.directional_concentration, same_direction_share=gate.same_direction_share,
-            daily_loss_share=gate.daily_loss_share, group_positions_max=gate.group_positions_max),
+        directional_concentration=DirectionalConcentration(
+            same_direction_share=gate.same_direction_share, daily_loss_share=gate.daily_loss_share,
+            group_positions_max=gate.group_positions_max, net_value_max=gate.group_value_max),
+        entry_slippage=replace(
+            shipped.entry_slippage, ticks_max=gate.slippage_ticks_max, stop_share_max=gate.slippage_stop_share_max,
+            basis_points_max=gate.slippage_basis_points_max, atr_share_max=gate.alert_distance_atrs_max,
+            atr_age_max=gate.feature_age_seconds_max * SECOND, median_factor=gate.slippage_median_factor),
+        trajectory_alignment=TrajectoryAlignment(
+            continuation_min=gate.trajectory_min, reversal_min=gate.trajectory_reversal_min,
+            age_max=gate.feature_age_seconds_max * SECOND),
         degradation=replace(shipped.degradation, rest=gate.degraded_rest_minutes * MINUTE),
-        liquidity=replace(shipped.liquidity, spread_ticks_max=gate.spread_ticks_max,
-                          spread_basis_points_max=gate.spread_basis_points_max),
+        liquidity=Liquidity(spread_ticks_max=gate.spread_ticks_max, spread_basis_points_max=gate.spread_basis_points_max,
+                            stop_spreads_min=gate.stop_spreads_min),
         reentry_cooldown=ReentryCooldown(cooldown=gate.cooldown_minutes * MINUTE,
                                          opposite_wait=gate.opposite_wait_seconds * SECOND,
                                          entries_per_day_max=gate.entries_per_day_max),
-        collar=replace(shipped.collar, share_max=gate.collar_share))
+        definition=DefinitionFits(expiry_block=gate.expiry_block_hours * 60 * MINUTE),
+        collar=Collar(share_max=gate.collar_share, exit_share_max=gate.exit_collar_share),
+        price_window=PriceWindow(share_max=gate.window_share, exit_share_max=gate.exit_collar_share,
+                                 span=gate.window_seconds * SECOND),
+        value_rate=ValueRate(value_max=gate.value_per_minute, all_value_max=gate.all_value_per_minute),
+        margin=MarginCap(share_max=gate.margin_share_max),
+        exit_position=replace(shipped.exit_position, proof_age_max=gate.exit_account_age_ms_max * MILLISECOND))
+
+
+def throttle_rules(config: Config) -> ThrottleRules:
+    """How often a strategy may be refused for one reason, and how often it may enter one instrument, before it is off."""
+    gate = config.gate
+    return ThrottleRules(rejects_max=gate.identical_rejects_max, rejects_within=gate.identical_rejects_minutes * MINUTE,
+                         entries_max=gate.executions_max, entries_within=gate.executions_minutes * MINUTE)
 
 
 def intake_stage(config: Config, tables: Mapping[str, SessionTable]) -> Intake:

@@ -13,7 +13,7 @@ from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
-from interlock.config.schema import HOST_SECTIONS, Config, Section
+from interlock.config.schema import HOST_SECTIONS, LIVE_LIMITS, Config, Section
 from interlock.errors import ConfigError
 from interlock.model.money import plain
 
@@ -74,6 +74,7 @@ def load_text(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
             _set(tree, path, environ[variable], variable)
             from_environment[".".join(path)] = variable
     _refuse_unknown(tree, Config, "the environment", ())
+    _set_live_limits(tree)
     try:
         config = msgspec.convert(tree, Config, strict=False)
     except msgspec.ValidationError as error:
@@ -81,6 +82,17 @@ def load_text(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
         raise ConfigError(f"{name}: {cause if isinstance(cause, ConfigError) else error}") from error
     origins = dict.fromkeys(_leaves(_plain_tree(config)), "default") | from_file | from_environment
     return Loaded(config, origins, text)
+
+
+def _set_live_limits(tree: dict[str, Any]) -> None:
+    """The defaults of a live account's own limits are the narrow ones."""
+    desk, accounts = tree.get("desk"), tree.get("accounts")
+    if isinstance(desk, dict) and desk.get("mode") == "live" and isinstance(accounts, dict):
+        for account in accounts.values():
+            safe = account.setdefault("safe", {}) if isinstance(account, dict) else None
+            if isinstance(safe, dict):
+                for name, value in LIVE_LIMITS.items():
+                    safe.setdefault(name, value)
 
 
 def canonical(config: Config) -> str:

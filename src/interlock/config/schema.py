@@ -3,6 +3,7 @@
 Every field is one key of the file. Money, prices and quantities are decimal strings. A key that is not here is an error.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -61,11 +62,48 @@ class PaperFault(Section, frozen=True, kw_only=True):
     reason: str = "by plan"
 
 
-class Broker(Section, frozen=True, kw_only=True):
-    """One venue. `paper` is built in."""
+class PaperDefinition(Section, frozen=True, kw_only=True):
+    """What the paper venue tells of an instrument in the place of what it trades, for rehearsal. Times are ISO 8601 with zone."""
 
-    kind: Literal["paper"] = "paper"
+    tick: Decimal | None = None
+    lot: Decimal | None = None
+    multiplier: Decimal | None = None
+    currency: str = ""
+    expires: str = ""
+    rolls: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("expires", "rolls"):
+            self.ts_of(name)
+
+    def ts_of(self, name: str) -> int | None:
+        """The time under that name in nanoseconds UTC; None where there is none. Raises ConfigError."""
+        text: str = getattr(self, name)
+        if not text:
+            return None
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            raise ConfigError(f"brokers: definitions: {name} must be a time with its zone, as 2026-12-18T08:30:00-06:00; "
+                              f"found {text!r}")
+        return int(at.timestamp()) * 1_000_000_000
+
+
+class Broker(Section, frozen=True, kw_only=True):
+    """One venue. `paper` is built in; `loopback` is the same venue in a process of its own (`interlock venue start paper`)."""
+
+    kind: Literal["paper", "loopback"] = "paper"
+    environment: Literal["paper", "live"] = "paper"    # which environment of the venue is meant; it has to say the same itself
+    host: str = "127.0.0.1"            # of a loopback venue
+    port: int = 0                      # of a loopback venue
+    token: str = ""                    # name of a secret: what the engine says to a loopback venue
+    rescue_token: str = ""             # name of a secret: what `interlock-kill` says to it; good for cancels and exits alone
+    timeout_ms: int = 5_000            # how long a loopback venue may take to answer; then the outcome is unknown
+    definitions: dict[str, PaperDefinition] = {}
     latency_ms: int = 250
+    cancel_latency_ms: int | None = None       # None: as latency_ms
     has_native_brackets: bool = True
     has_replace: bool = True
     visibility_delay_ms: int = 0
@@ -75,6 +113,15 @@ class Broker(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not 0 <= self.latency_ms <= 60_000:
             raise ConfigError(f"brokers: latency_ms must be 0 to 60000, found {self.latency_ms}")
+        if self.cancel_latency_ms is not None and not 0 <= self.cancel_latency_ms <= 60_000:
+            raise ConfigError(f"brokers: cancel_latency_ms must be 0 to 60000, found {self.cancel_latency_ms}")
+        if not 10 <= self.timeout_ms <= 60_000:
+            raise ConfigError(f"brokers: timeout_ms must be 10 to 60000, found {self.timeout_ms}")
+        if self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ConfigError(f"brokers: host must be a loopback address, found {self.host!r}")
+        if self.kind == "loopback" and not (0 < self.port < 65_536 and self.token):
+            raise ConfigError("brokers: a loopback venue needs port, as `interlock venue start paper` prints it, and token, the "
+                              "name of the secret that stands in its trade.token")
 
 
 class SafeLimits(Section, frozen=True, kw_only=True):
@@ -96,6 +143,7 @@ class Account(Section, frozen=True, kw_only=True):
     """One account at one broker. Usable only once the broker itself has named it."""
 
     broker: str
+    number: str = ""                   # as the broker names it; required in live, compared wherever it is given
     balance: Decimal = Decimal(50_000) # what a new paper account starts with
     currency: str = "USD"
     symbols: tuple[str, ...] = ()      # empty: every symbol of its lanes
@@ -169,6 +217,7 @@ class Lane(Section, frozen=True, kw_only=True):
     alerts: tuple[AlertStrategy, ...] = ()
     hook_token: str = ""               # name of a secret: the token in the URL of the hook
     hook_secret: str = ""              # name of a secret: what the alert's body must hold
+    holds_overnight: bool = False      # true: the hard close leaves its positions alone
 
 
 class Gate(Section, frozen=True, kw_only=True):
@@ -179,35 +228,129 @@ class Gate(Section, frozen=True, kw_only=True):
 
     risk_per_trade: Decimal = Decimal(120)         # planned loss at the stop, fees and slippage included
     slippage_ticks: int = 1                        # planned into the size of futures
+    slippage_ticks_share: int = 1                  # ... of shares
+    slippage_ticks_crypto: int = 100               # ... of crypto
+    crypto_leverage_max: Decimal = Decimal(2)
+    crypto_notional_min: Decimal = Decimal(10)     # the least order of the venue
+    balance_min: Decimal = Decimal(1_000)          # equity and cash below it open nothing
     risk_share_max: Decimal = Decimal("0.02")      # of one trade
     open_risk_share_max: Decimal = Decimal("0.06") # of all that is open and pending
+    daily_loss: Decimal = Decimal(1_000)           # the smaller of amount and share binds
     daily_loss_share: Decimal = Decimal("0.02")
+    weekly_loss: Decimal = Decimal(2_500)          # the smaller of amount and share binds
     weekly_loss_share: Decimal = Decimal("0.05")
     losses_in_a_row_max: int = 6
     leverage_max: Decimal = Decimal(20)
+    margin_share_max: Decimal = Decimal("0.50")    # after the trade, where the broker tells margin
+    options_risk_max: Decimal = Decimal(120)       # of one trade of an options strategy
+    options_daily_loss: Decimal = Decimal(360)
+    options_losses_in_a_row_max: int = 3
     positions_max: int = 4
     positions_per_source_max: int = 2
     positions_per_underlying_max: int = 1
     group_positions_max: int = 2
+    group_value_max: Decimal = Decimal(20)         # net value of a group, per equity
     same_direction_share: Decimal = Decimal("0.60")
     cooldown_minutes: int = 15                     # after a stop-out, same underlying and side
     opposite_wait_seconds: int = 60
     entries_per_day_max: int = 20                  # same underlying and side
+    record_trades_min: int = 10                    # fewer closed trades of a source: half size
+    record_mean_r_min: Decimal = Decimal("-0.25")  # of its last 20 closed trades
+    record_profit_factor_min: Decimal = Decimal("0.70")
+    record_hit_rate_expected: Decimal = Decimal("0.40")
+    record_deviations: int = 2                     # that the hits may lie below the expected
     degraded_rest_minutes: int = 240               # how long a source that degraded is left alone
+    before_flat_minutes: int = 10                  # that must be left before a position has to be flat
+    hard_close_buffer_minutes: int = 2             # before the session's end, when what is held intraday goes out (1 to 30)
+    event_minutes: int = 5                         # before and after a release
+    fomc_minutes_before: int = 30
+    fomc_minutes_after: int = 15
     quote_age_ms_max: int = 2_000
+    feed_delay_ms_max: int = 2_000                 # from the venue's time to receipt, of live quotes
+    clock_offset_ms_max: int = 250
+    decision_age_ms_max: int = 3_000               # from a bar's decision to the judgement
+    alert_age_ms_max: int = 30_000                 # from an alert to the judgement
     account_age_ms_max: int = 5_000
+    feature_age_seconds_max: int = 90
     regime_age_minutes_max: int = 30
+    trajectory_min: float = 0.15                   # along a continuation
+    trajectory_reversal_min: float = -0.60         # along a reversal
+    slippage_ticks_max: int = 2                    # expected, of bar strategies; the larger of this and the next binds
+    slippage_stop_share_max: Decimal = Decimal("0.1")      # of the distance to the stop
+    slippage_basis_points_max: Decimal = Decimal(10)       # expected, of alerts
+    alert_distance_atrs_max: Decimal = Decimal("0.25")     # of the market from the alert's price
+    slippage_median_factor: Decimal = Decimal("1.5")       # of the last ten fills, against what one entry is allowed
     spread_ticks_max: int = 2
     spread_basis_points_max: Decimal = Decimal(5)
-    collar_share: Decimal = Decimal("0.01")        # how far from the market an entry's prices may lie
+    stop_spreads_min: Decimal = Decimal(3)         # of the stop from the quote
+    collar_share: Decimal = Decimal("0.01")        # how far from the market an entry's limit may lie
+    exit_collar_share: Decimal = Decimal("0.20")   # how far from the market its stop and target may lie
+    window_seconds: int = 60                       # of the market's path that an entry is held against
+    window_share: Decimal = Decimal("0.03")        # how far from its low and its high an entry may fill
+    expiry_block_hours: int = 24                   # before a contract expires
+    value_per_minute: Decimal = Decimal(1_000_000) # of the entries cleared within one
+    exit_account_age_ms_max: int = 30_000          # of the broker's word that an exit goes by
+    identical_rejects_max: int = 3                 # refusals of one kind, after which a strategy is off until a person enables it
+    identical_rejects_minutes: int = 10
+    executions_max: int = 20                       # entries of one strategy in one instrument, after which the same happens
+    executions_minutes: int = 60
     all_daily_loss: Decimal = Decimal(10_000)
     all_orders_per_minute: int = 600
     all_notional: Decimal = Decimal(25_000_000)
+    all_value_per_minute: Decimal = Decimal(25_000_000)
 
     def __post_init__(self) -> None:
-        _positive("gate", self, *(name for name in self.__struct_fields__ if name != "slippage_ticks"))
-        if self.slippage_ticks < 0:
-            raise ConfigError(f"gate.slippage_ticks must be zero or more, found {self.slippage_ticks}")
+        _positive("gate", self, *(name for name in self.__struct_fields__ if name not in _SIGNED))
+        for name in ("slippage_ticks", "slippage_ticks_share", "slippage_ticks_crypto"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"gate.{name} must be zero or more, found {getattr(self, name)}")
+        if not 1 <= self.hard_close_buffer_minutes <= 30:
+            raise ConfigError(f"gate.hard_close_buffer_minutes must be 1 to 30, found {self.hard_close_buffer_minutes}")
+        if not self.hard_close_buffer_minutes < self.before_flat_minutes:
+            raise ConfigError(f"gate.before_flat_minutes ({self.before_flat_minutes}) must be above hard_close_buffer_minutes "
+                              f"({self.hard_close_buffer_minutes}), or an entry would be closed as soon as it is made")
+        for name in ("trajectory_min", "trajectory_reversal_min"):
+            if not -1 <= getattr(self, name) <= 1:
+                raise ConfigError(f"gate.{name} must be -1 to 1, found {getattr(self, name)}")
+        if not self.record_mean_r_min.is_finite():
+            raise ConfigError(f"gate.record_mean_r_min must be a finite number, found {self.record_mean_r_min}")
+        for name, most in _AT_MOST.items():
+            found = getattr(self, name)
+            if not found <= most:
+                raise ConfigError(f"gate.{name} must be at most {most}, found {found}: a safety limit cannot be switched off")
+
+
+_SIGNED: Final = ("slippage_ticks", "slippage_ticks_share", "slippage_ticks_crypto", "trajectory_min",
+                  "trajectory_reversal_min", "record_mean_r_min")
+_AT_MOST: Final[dict[str, Decimal | int]] = {
+    "risk_share_max": Decimal(1), "open_risk_share_max": Decimal(1), "daily_loss_share": Decimal(1),
+    "weekly_loss_share": Decimal(1), "same_direction_share": Decimal(1), "margin_share_max": Decimal(1),
+    "record_hit_rate_expected": Decimal(1), "collar_share": Decimal("0.02"), "exit_collar_share": Decimal("0.25"),
+    "window_share": Decimal("0.05"), "window_seconds": 3_600, "clock_offset_ms_max": 1_000,
+    "identical_rejects_max": 20, "executions_max": 1_000,
+}
+"""A share of one is all there is. Collar and window end where SafeBroker's own begin, a second is where the clock halts."""
+
+
+class Release(Section, frozen=True, kw_only=True):
+    """A release around which nothing is entered. `at` is ISO 8601 with its zone; FOMC in a name keeps it clear for longer."""
+
+    name: str
+    at: str
+
+    def __post_init__(self) -> None:
+        _ = self.ts
+
+    @property
+    def ts(self) -> int:
+        """Nanoseconds UTC. Raises ConfigError."""
+        try:
+            at = datetime.fromisoformat(self.at)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            raise ConfigError(f"releases: at must be a time with its zone, as 2026-12-09T14:00:00-05:00; found {self.at!r}")
+        return int(at.timestamp()) * 1_000_000_000
 
 
 class InstrumentSpec(Section, frozen=True, kw_only=True):
@@ -246,6 +389,7 @@ class Config(Section, frozen=True, kw_only=True):
     lanes: dict[str, Lane] = {}
     gate: Gate = field(default_factory=Gate)
     instruments: dict[str, InstrumentSpec] = {}
+    releases: tuple[Release, ...] = ()
 
     def __post_init__(self) -> None:
         _check_references(self)
@@ -255,6 +399,13 @@ class Config(Section, frozen=True, kw_only=True):
         return INSTRUMENTS | {symbol: spec.build(symbol) for symbol, spec in self.instruments.items()}
 
 
+LIVE_LIMITS: Final = {"notional_per_order": "5000", "shares_per_symbol": "200", "contracts_per_symbol": "2",
+                      "orders_per_minute": 10, "daily_loss": "500"}
+"""What a live account has in the place of the defaults of `SafeLimits`."""
+ENVIRONMENTS: Final = {"paper": ("paper",), "loopback": ("paper", "live")}
+"""By kind of venue: what its endpoint may be."""
+SIMULATORS: Final = ("paper", "loopback")
+"""Kinds of venue without a real account behind them."""
 HOST_SECTIONS: Final = ("web",)
 """Sections that say where a process runs and not what it decides; they take no part in the digest."""
 
@@ -311,6 +462,28 @@ def _check_references(config: Config) -> None:
                                   "stop_atrs; exits belong to the strategy, so give one of them another name")
         if lane.alerts and not (lane.hook_token and lane.hook_secret):
             raise ConfigError(f"lanes.{name}: a lane with alerts needs hook_token and hook_secret, the names of two secrets")
+    _check_environments(config)
+
+
+def _check_environments(config: Config) -> None:
+    """Paper and live are never mixed: every account's endpoint is of the desk's mode, and a live account is spelled out."""
+    mode = config.desk.mode
+    for name, broker in config.brokers.items():
+        if broker.environment not in ENVIRONMENTS[broker.kind]:
+            raise ConfigError(f"brokers.{name}.environment: a venue of kind {broker.kind!r} is "
+                              f"{ENVIRONMENTS[broker.kind][0]} alone; found {broker.environment!r}")
+    for name, account in config.accounts.items():
+        broker = config.brokers[account.broker]
+        if broker.environment != mode:
+            raise ConfigError(f"accounts.{name}.broker: desk.mode is {mode}, and brokers.{account.broker} points at a "
+                              f"{broker.environment} endpoint; give the account a broker whose environment is {mode!r}")
+        if mode == "live" and not account.number:
+            raise ConfigError(f"accounts.{name}.number is missing: a live account is named by its full number, which the broker "
+                              "and the person who confirms it have to give too")
+        if mode == "live" and not account.safe.symbols:
+            raise ConfigError(f"accounts.{name}.safe.symbols is missing: a live account trades the instruments on its list and "
+                              "no others")
+        _known_symbols(f"accounts.{name}.safe.symbols", account.safe.symbols, config.table())
 
 
 def _known_symbols(where: str, symbols: tuple[str, ...], table: dict[str, Instrument]) -> None:

@@ -12,7 +12,7 @@ from interlock.model.ids import LaneName, StrategyName, signal_id
 from interlock.model.instrument import Instrument
 from interlock.model.market import Bar, Quality
 from interlock.model.money import Nanos
-from interlock.model.record import StrategyDisabled
+from interlock.model.record import BROKE, StrategyDisabled, StrategyEnabled
 from interlock.model.signal import Decision, Enter, Exit, Held, Hold, Intent, Purpose, Source
 from interlock.model.view import Regime
 
@@ -118,9 +118,13 @@ class Decisions:
             position = positions(seat.lane, seat.name, bar.instrument)
             yield _ask(bound, Moment(bar, row, name, position, seat.instrument, now))
 
-    def apply(self, payload: StrategyDisabled) -> None:
-        """Fold what was recorded: the strategy is not asked again."""
-        self._disabled[(payload.lane, payload.strategy)] = payload.why
+    def apply(self, payload: StrategyDisabled | StrategyEnabled) -> None:
+        """Fold what was recorded: a strategy that broke is not asked again until a person enables it. One that is off for
+        another reason is asked, for it may want to leave; the gate lets it enter nothing."""
+        if isinstance(payload, StrategyEnabled):
+            self._disabled.pop((payload.lane, payload.strategy), None)
+        elif payload.code == BROKE:
+            self._disabled[(payload.lane, payload.strategy)] = payload.why
 
     @property
     def disabled(self) -> Mapping[tuple[LaneName, StrategyName], str]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from interlock.decisions.alerts.convert import ExitProfile
 from interlock.decisions.stage import Seat
-from interlock.execution.state import AccountProfile
+from interlock.engine.throttles import ThrottleRules
+from interlock.execution.state import AccountProfile, HardClose
 from interlock.gate.registry import Registry
 from interlock.model.calendar import SessionTable
 from interlock.model.ids import AccountName, LaneName, StrategyName
 from interlock.model.instrument import Instrument
 from interlock.model.limits import SafeLimits
-from interlock.model.money import Nanos
+from interlock.model.money import MINUTE, Nanos
 from interlock.routing.stage import LaneRoute
 
 
@@ -22,6 +23,9 @@ class AccountSetup:
     profile: AccountProfile
     limits: SafeLimits                 # SafeBroker's, as published to sizing
     currency: str
+    number: str = ""                   # by which the broker must name it; "": any
+    broker: str = ""                   # accounts of one broker could meet each other's orders
+    latency: Nanos = 0                 # that the venue is configured to add to every acknowledgement
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class LaneSetup:
     route: LaneRoute
     detector: str                      # "structure" or "none"
     profiles: Mapping[StrategyName, ExitProfile]
+    holds_overnight: bool = False      # its positions need not be gone when the session ends
+    instruments: tuple[str, ...] = ()  # that its alerts trade; those of its bar strategies stand with their seats
 
 
 @dataclass(frozen=True)
@@ -50,3 +56,15 @@ class Setup:
     watched: tuple[tuple[str, Nanos], ...]         # (instrument, bar length) with features and a regime
     columns: tuple[str, ...]                       # the feature columns of each
     registry: Registry
+    releases: tuple[tuple[str, Nanos], ...] = ()   # the calendar of releases; none: there is no calendar
+    hard_close_buffer: Nanos = 2 * MINUTE          # before the session's own end; by then the exit has begun
+    throttle: ThrottleRules = ThrottleRules()
+
+    @property
+    def hard_close(self) -> HardClose:
+        """When what is held intraday must be gone, and where."""
+        intraday = [lane for lane in self.lanes.values() if not lane.holds_overnight]
+        return HardClose(
+            buffer=self.hard_close_buffer, cut_off=self.registry.rules.time_window.before_flat_min,
+            overnight=frozenset(name for name, lane in self.lanes.items() if lane.holds_overnight),
+            accounts=frozenset(each.account for lane in intraday for each in lane.route.accounts))

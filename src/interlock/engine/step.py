@@ -21,44 +21,59 @@ from interlock.decisions.strategy import FLAT, PositionView
 from interlock.engine.commands import answer as answer_command
 from interlock.engine.commands import outcome as command_outcome
 from interlock.engine.latches import Latches
+from interlock.engine.live import Live
 from interlock.engine.marks import Marks
+from interlock.engine.reconcile import Reconcile
 from interlock.engine.setup import Setup
+from interlock.engine.throttles import COUNTED, Throttles
+from interlock.engine.vitals import Care
 from interlock.engine.view import Views
 from interlock.errors import InputError, InvariantBroken
 from interlock.execution.compose import compose
 from interlock.execution.stage import Execution, WakeAt
 from interlock.features.table import FeatureTable
 from interlock.gate.clearance import Signer
-from interlock.gate.judge import judge
+from interlock.gate.judge import Watch, judge
 from interlock.ledger.book import Ledger
-from interlock.ledger.compare import T_INFLIGHT, compare, outlived, recheck_at
+from interlock.ledger.compare import T_INFLIGHT, is_old
 from interlock.model.account import ClosedTrade
 from interlock.model.clearance import Epochs
 from interlock.model.command import CommandGiven
 from interlock.model.entry import Payload
 from interlock.model.features import FeatureRow
 from interlock.model.ids import AccountName
+from interlock.model.instrument import Instrument
 from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
 from interlock.model.money import Nanos
 from interlock.model.order import PROFILES, Order
 from interlock.model.record import (
     AccountFrozen,
-    Alarm,
     Attempt,
+    CancelRequested,
     ConfigRead,
     Difference,
     FeedEnded,
     FeedOpened,
     Header,
     IntentAbandoned,
+    LiveStarted,
     ReadRequested,
     RegimeChanged,
     Started,
     Stopped,
     StrategyDisabled,
+    StrategyEnabled,
     Tick,
 )
-from interlock.model.report import ORDER_REPORTS, AccountRead, LineChanged, OrderFilled
+from interlock.model.report import (
+    ORDER_REPORTS,
+    AccountRead,
+    LineChanged,
+    OrderFilled,
+    OrderRejected,
+    ReadFailed,
+    WriteRefused,
+)
 from interlock.model.signal import AccountIntent, AlertAccepted, Held, Intent, Purpose, Side
 from interlock.model.tape import MarketMessage
 from interlock.model.verdict import Cleared, SizedIntent, Verdict
@@ -72,7 +87,6 @@ ANSWERS_MAX: Final = 10_000
 
 FIRST: Final = 1
 """No layer repeats an order by itself, so an order has one attempt."""
-DRIFT: Final = "drift"
 ZERO: Final = Decimal(0)
 _MARKET: Final = frozenset((Quote, Trade, MarketState, Proof))
 
@@ -83,6 +97,7 @@ class Begun(Struct):
     header: Header | None = None
     config: ConfigRead | None = None
     is_stopped: bool = True
+    build: str = ""                    # of the last process
 
     def apply(self, payload: object) -> None:
         match payload:
@@ -91,7 +106,7 @@ class Begun(Struct):
             case ConfigRead():
                 self.config = payload
             case Started():
-                self.is_stopped = False
+                self.is_stopped, self.build = False, payload.build
             case Stopped():
                 self.is_stopped = True
             case _:
@@ -119,6 +134,10 @@ class Kept(Struct, frozen=True, kw_only=True):
     tables: dict[str, bytes]
     detectors: dict[str, bytes]
     intake: bytes
+    live: bytes
+    reconcile: bytes
+    throttles: bytes
+    health: bytes
 
 
 def unpack(body: bytes) -> Kept | None:
@@ -138,14 +157,19 @@ class Engine:
     def __init__(self, setup: Setup, signer: Signer | None) -> None:
         self.setup = setup
         self._signer = signer
+        self.watch: Watch | None = None    # times the gate's checks; the runtime brings one, since the core has no clock
         self.lease_epoch = 0
         self.latches = Latches(tuple(setup.accounts))
-        self.marks = Marks(setup.instruments)
+        self.live = Live(setup.mode, {name: account.number for name, account in setup.accounts.items()})
+        self.marks = Marks(setup.instruments, setup.registry.rules.price_window.span)
         self.ledger = Ledger(tuple(setup.accounts), setup.instruments)
-        self.execution = Execution({name: account.profile for name, account in setup.accounts.items()})
+        self.execution = Execution({name: account.profile for name, account in setup.accounts.items()}, setup.hard_close)
+        self.reconcile = Reconcile(tuple(setup.accounts), self.latches, self.ledger, self.execution)
+        self.throttles = Throttles(setup.throttle, self.execution)
         self.routing = Routing([lane.route for lane in setup.lanes.values()], setup.instruments)
         self.decisions = Decisions(setup.seats)
         self.views = Views(setup, self.marks, self.latches, self.ledger, self.execution)
+        self.health = self.views.health = Care(self, setup)
         self.tables = {(symbol, timeframe): FeatureTable(setup.instruments[symbol], timeframe, setup.columns)
                        for symbol, timeframe in setup.watched}
         self.detectors = {symbol: StructureRegime(setup.instruments[symbol]) for symbol, _ in setup.watched}
@@ -171,7 +195,10 @@ class Engine:
         self._reactions: dict[type, Callable[[Any, Nanos], Iterable[Payload]]] = {
             Bar: self._decide, Trade: self._on_nothing, MarketState: self._on_nothing, Proof: self._on_nothing,
             AlertAccepted: self._alert, Intent: self._route, CommandGiven: self._on_command, Started: self._on_started,
-            LineChanged: self._on_line, AccountRead: self._on_read, OrderFilled: self._on_filled, Tick: self._on_tick}
+            LiveStarted: self._on_live_started,
+            LineChanged: self._on_line, AccountRead: self._on_read, OrderFilled: self._on_filled, Tick: self._on_tick,
+            ReadFailed: self._on_read_failed, Attempt: self._on_counted, OrderRejected: self._on_counted,
+            WriteRefused: self._on_counted}
 
     # -- the step
 
@@ -179,9 +206,22 @@ class Engine:
         """Fold one input and return everything the rooms answered, in order. `seq` and `digest` name its journal entry."""
         self._seq, self._hash = seq, digest
         self._closed, self._foreign = [], []           # what a restart has folded was answered by the process before
+        health = self.health
+        health.begin()
         self.apply(message, ts)
         outputs: list[Payload] = []
         waiting: deque[Payload | MarketMessage] = deque((message,))
+        self._answer(waiting, outputs, ts)
+        while health.is_due(ts):
+            for output in health.look(ts):
+                outputs.append(output)
+                self._fold(output, ts)
+                waiting.append(output)
+            self._answer(waiting, outputs, ts)
+        return outputs
+
+    def _answer(self, waiting: deque[Payload | MarketMessage], outputs: list[Payload], ts: Nanos) -> None:
+        """Let the rooms answer what waits, and each other, until nobody has anything to add."""
         reactions, executed = self._reactions, self._executed
         while waiting:
             asked = waiting.popleft()
@@ -191,8 +231,7 @@ class Engine:
                     self._fold(output, ts)
                     waiting.append(output)
             if len(outputs) > ANSWERS_MAX:
-                raise InvariantBroken(f"more than {ANSWERS_MAX} answers to one {type(message).__name__}")
-        return outputs
+                raise InvariantBroken(f"more than {ANSWERS_MAX} answers to one message; the last was to a {type(asked).__name__}")
 
     def apply(self, message: Payload | MarketMessage, ts: Nanos) -> None:
         """Fold what has happened. The only place where the core's state changes."""
@@ -201,8 +240,10 @@ class Engine:
         kind = type(message)
         if kind is Bar:
             self._on_bar(message)  # type: ignore[arg-type]
+            self.health.on_bar(message, ts)  # type: ignore[arg-type]
         elif kind in _MARKET:
             self._on_market(message)  # type: ignore[arg-type]
+            self.health.on_market(message, ts)
         elif kind is not Held:
             self._fold(message, ts)  # type: ignore[arg-type]
 
@@ -218,21 +259,31 @@ class Engine:
                 self.feed, self.feed_ended, self.rows_fed = payload, False, 0
             case FeedEnded():
                 self.feed_ended = True
-            case StrategyDisabled():
+            case StrategyDisabled() | StrategyEnabled():
                 self.decisions.apply(payload)
             case AccountRead():
                 self._rechecks.pop(payload.account, None)
-            case Difference():
-                self._rechecks[payload.account] = payload.ts_since + T_INFLIGHT
+            case Difference() if not is_old(payload, ts):
+                self._read_again(payload.account, payload.ts_since + T_INFLIGHT)
+            case AccountFrozen(code="drift") | ReadFailed():
+                self._read_again(payload.account, ts + T_INFLIGHT)
+            case ReadRequested() if payload.account in self._rechecks:
+                self._read_again(payload.account, ts + T_INFLIGHT)
             case Tick():
                 while self._wakes and self._wakes[0] <= ts:
                     heapq.heappop(self._wakes)
             case _:
                 pass
         self.latches.apply(payload, ts)
+        self.live.apply(payload, ts)
         self.execution.apply(payload, ts)
-        self.ledger.apply(payload, ts)
+        if type(payload) is not AccountRead or self.reconcile.is_current(payload):
+            self.ledger.apply(payload, ts)
+            self.reconcile.apply(payload, ts)
+        if type(payload) in COUNTED:
+            self.throttles.apply(payload, ts)
         self.views.apply(payload, ts)
+        self.health.apply(payload, ts)
         if isinstance(payload, ORDER_REPORTS):
             record = self.execution.orders.by_id(payload.client_order_id)
             if isinstance(payload, OrderFilled):
@@ -240,6 +291,7 @@ class Engine:
                     self.views.on_fill(payload)
                     if record is None:
                         self._foreign.append(payload)
+                        self.reconcile.on_foreign(payload)
                 closed = self.ledger.apply_fill(payload, record, ts)
                 if closed is not None:
                     self._closed.append(closed)
@@ -251,30 +303,54 @@ class Engine:
     def _on_nothing(self, _message: MarketMessage, _ts: Nanos) -> Iterator[Payload]:
         return iter(())
 
-    def _on_command(self, given: CommandGiven, _ts: Nanos) -> Iterator[Payload]:
-        return answer_command(given, self.setup, self.latches, self.ledger, self.execution)
+    def _on_command(self, given: CommandGiven, ts: Nanos) -> Iterator[Payload]:
+        outcome = self.live.answer(given, ts)
+        if outcome is not None:
+            return iter(outcome)
+        return answer_command(given, self, ts)
 
     def _on_started(self, _started: Started, ts: Nanos) -> Iterator[Payload]:
-        return self._noted(self.execution.resume(ts), ts)
+        yield from self.live.on_started()
+        yield from self._noted(self.execution.resume(ts), ts)
+
+    def _on_live_started(self, started: LiveStarted, _ts: Nanos) -> Iterator[Payload]:
+        return self.live.on_live_started(started)
 
     def _on_line(self, line: LineChanged, ts: Nanos) -> Iterator[Payload]:
         if line.is_up:
             yield ReadRequested(line.account, "the line came up")
+        yield from self.reconcile.on_line(line)
         yield from self._executed(line, ts)
 
     def _on_read(self, read: AccountRead, ts: Nanos) -> Iterator[Payload]:
-        yield from self._reconcile(read, ts)
-        yield from self._executed(read, ts)
+        yield from self.live.on_read(read)
+        if self.live.is_misplaced(read.account):
+            return                         # not the account we think it is: nothing follows from what it holds
+        is_current = self.reconcile.accounts[read.account].read is read if read.account in self.reconcile.accounts else False
+        yield from self._executed(read, ts)            # what it shows of our own executions is booked first
+        if is_current:
+            yield from self.reconcile.on_read(read, ts)
+
+    def _on_read_failed(self, failed: ReadFailed, ts: Nanos) -> Iterator[Payload]:
+        yield from self.reconcile.on_read_failed(failed, ts)
+        yield from self._executed(failed, ts)
+
+    def _on_counted(self, payload: Attempt | OrderRejected | WriteRefused, ts: Nanos) -> Iterator[Payload]:
+        whose = self.throttles.strategy_of(payload)
+        if whose is not None:
+            yield from self.throttles.react(payload, self.latches.strategy_off(*whose) is not None)
+        yield from self._executed(payload, ts)
 
     def _on_filled(self, fill: OrderFilled, ts: Nanos) -> Iterator[Payload]:
         closed, self._closed = self._closed, []
         yield from closed
-        yield from self._disown()
+        foreign, self._foreign = self._foreign, []
+        yield from self.reconcile.on_foreign_fills(foreign, ts)
         yield from self._executed(fill, ts)
 
     def _on_tick(self, tick: Tick, ts: Nanos) -> Iterator[Payload]:
         for account, due in tuple(self._rechecks.items()):
-            if due <= ts:
+            if due <= ts and self.latches.is_up(account):      # nobody asks over a line that is down
                 yield ReadRequested(account, "a difference may have been a report on its way")
         yield from self._executed(tick, ts)
 
@@ -287,12 +363,16 @@ class Engine:
         self.rows_fed += 1
         self._changed = None
         session = self._session(symbol, bar.ts_event)
+        self._roll(session)
+        if table is not None:
+            self._observe(bar, table, session)
+
+    def _roll(self, session: Session) -> None:
+        """Begin the trading day that the session belongs to, where it is a new one: at the marks of before."""
         if session.trade_date > self._trade_date:
             self._trade_date, marks = session.trade_date, self.views.mids()
             for account in self.setup.accounts:
                 self.ledger.roll(account, session.trade_date, marks)
-        if table is not None:
-            self._observe(bar, table, session)
 
     def _observe(self, bar: Bar, table: FeatureTable, session: Session) -> None:
         """Step features and regime, and nothing else: what history may do without standing in the record."""
@@ -315,6 +395,7 @@ class Engine:
     def _on_market(self, message: MarketMessage) -> None:
         match message:
             case Quote():
+                self._roll(self._session(message.instrument, message.ts_recv))
                 self.marks.on_quote(message)
             case MarketState():
                 self.marks.on_state(message)
@@ -410,41 +491,39 @@ class Engine:
             if isinstance(output, WakeAt):
                 if output.ts not in self._wakes:
                     heapq.heappush(self._wakes, output.ts)
+            elif self.live.is_live and self._is_withheld(output, ts):
+                yield from self.live.withheld(output)
             elif isinstance(output, AccountIntent):
                 yield from self._judge(output, ts)
             else:
                 yield output
 
+    def _is_withheld(self, output: Any, ts: Nanos) -> bool:
+        """Whether a live account that nobody has confirmed keeps this from being done."""
+        order = self.execution.orders.by_id(output.client_order_id) if isinstance(output, CancelRequested) else None
+        return self.live.withholds(output, ts, is_killed=bool(self.latches.kills),
+                                   is_protective=order is not None and order.leg.purpose is Purpose.PROTECT)
+
     def mark(self, instrument: str) -> Mark | None:
         """What execution may ask about the market."""
         return self.views.mark(instrument, self.now)
 
-    # -- reconcile
+    def session(self, instrument: str) -> Session:
+        return self.views.session(instrument, self.now)
 
-    def _reconcile(self, read: AccountRead, ts: Nanos) -> Iterator[Payload]:
-        """Ours against the broker's. A difference that outlives the in-flight window freezes the account's entries."""
-        account, orders = read.account, self.execution.orders.open_orders(read.account)
-        found = compare(self.ledger.quantities(account), orders, read, ts, self.ledger.differences_since(account))
-        yield from found
-        due = recheck_at(account, found, ts)
-        if due is not None:
+    def instrument(self, symbol: str) -> Instrument | None:
+        return self.setup.instruments.get(symbol)
+
+    def _read_again(self, account: AccountName, due: Nanos) -> None:
+        """Have the account read at `due`, or earlier where something else asks for it."""
+        self._rechecks[account] = due
+        if due not in self._wakes:
             heapq.heappush(self._wakes, due)
-        old = outlived(found, ts)
-        if old:
-            yield from self._drift(account, "; ".join(f"{each.what}: ours {each.ours}, theirs {each.theirs}" for each in old))
 
-    def _disown(self) -> Iterator[Payload]:
-        """Somebody else trades in the account. What happened is booked as it is, and it is a person's to explain."""
-        foreign, self._foreign = self._foreign, []
-        for fill in foreign:
-            yield from self._drift(fill.account, f"{fill.side.value} {fill.quantity} {fill.instrument} at {fill.price} by "
-                                   f"{fill.client_order_id}, which is no order of ours")
-
-    def _drift(self, account: AccountName, why: str) -> Iterator[Payload]:
-        if not self.latches.is_frozen_for(account, DRIFT):
-            yield AccountFrozen(account, DRIFT, why)
-            yield Alarm(f"drift.{account}", "critical", f"{account} differs from what we did there ({why}): entries are frozen "
-                        "until a person has decided")
+    def mid(self, symbol: str) -> Decimal | None:
+        """The middle of the last quote, however old."""
+        found = self.marks.mid(symbol)
+        return None if found is None else self.setup.instruments[symbol].increment * found[1] / 2
 
     # -- the gate
 
@@ -452,7 +531,8 @@ class Engine:
         setup, intent = self.setup, asked.intent
         view = self.views.build(asked, ts, self.rows, self.regimes)
         checks = setup.registry.checks(PROFILES[intent.purpose], intent.source)
-        verdict = judge(asked, view, checks, partial(self._compose, asked.account), setup.registry.rules, setup.config_digest)
+        verdict = judge(asked, view, checks, partial(self._compose, asked.account), setup.registry.rules, setup.config_digest,
+                        self.watch)
         yield verdict
         if isinstance(verdict.result, Cleared):
             yield from self._clear(verdict, verdict.result, ts)
@@ -478,7 +558,10 @@ class Engine:
 
     def next_wake(self) -> Nanos | None:
         """When a Tick is due."""
-        return self._wakes[0] if self._wakes else None
+        due = self.health.next_due()
+        if not self._wakes:
+            return due
+        return self._wakes[0] if due is None else min(due, self._wakes[0])
 
     def outcome(self, message: Any, outputs: list[Payload]) -> Any:
         """What somebody who waits for this message is told."""
@@ -496,14 +579,16 @@ class Engine:
             rows_fed=self.rows_fed, trade_date=self._trade_date, rechecks=self._rechecks, latches=self.latches.snapshot(),
             marks=self.marks.snapshot(), ledger=self.ledger.snapshot(), execution=self.execution.snapshot(),
             decisions=self.decisions.snapshot(), views=self.views.snapshot(), tables=tables, detectors=detectors,
-            intake=intake))
+            intake=intake, live=self.live.snapshot(), reconcile=self.reconcile.snapshot(),
+            throttles=self.throttles.snapshot(), health=self.health.snapshot()))
 
     def restore(self, kept: Kept) -> list[str]:
         """Put a snapshot back. Returns what could not be: features of another build or configuration start cold, and say so."""
         self.begun, self.now, self.lease_epoch, self._wakes = kept.begun, kept.now, kept.lease_epoch, kept.wakes
         self.feed, self.feed_ended, self.rows_fed = kept.feed, kept.feed_ended, kept.rows_fed
         self._trade_date, self._rechecks, self.intake_snapshot = kept.trade_date, kept.rechecks, kept.intake
-        for room in ("latches", "marks", "ledger", "execution", "decisions", "views"):
+        for room in ("latches", "marks", "ledger", "execution", "decisions", "views", "live", "reconcile", "throttles",
+                     "health"):
             getattr(self, room).restore(getattr(kept, room))
         self._sessions, self._held = {}, {}
         notes = []

@@ -22,7 +22,7 @@ def is_target_held(situation: Situation, key: str) -> bool:
 def on_mark(situation: Situation, key: str, ts: Nanos, world: World) -> Outputs:
     """Take the position out when the side it would be closed on has reached the target."""
     plan, at = situation.plan(key), situation.position(key)
-    if plan is None or plan.target is None or key in situation.folded.exits:
+    if plan is None or plan.target is None or key in situation.folded.exits or not is_target_held(situation, key):
         return
     mark = world.mark(plan.instrument)
     if mark is None or mark.is_halted or not mark.is_open:

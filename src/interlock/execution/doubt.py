@@ -77,9 +77,7 @@ def next_question(situation: Situation) -> Nanos | None:
     """When the next question is due."""
     book = situation.orders.book
     due = [asked.ts_next for asked in book.lookups.values()]
-    for name, changed in book.changed.items():
-        if type(book.records[name].state) is InFlight:
-            due.append(changed + T_INFLIGHT)
+    due.extend(changed + T_INFLIGHT for changed in situation.orders.in_flight.values())
     for name, asked in book.cancels.items():
         record = book.records.get(name)
         if record is not None and record.is_open and f"cancel.{name}" not in situation.folded.alarms:

@@ -1,7 +1,8 @@
 """Getting out: cancel whatever else could fill on the way, wait for definite answers, then reduce by what is left.
 
 The order of these steps is what keeps an exit from crossing zero: at the moment of the reducing order nothing else on
-its side can be live. Entries are cancelled too when all is to go, but not waited for: they only add to what is reduced.
+its side can be live. Entries are cancelled too when all is to go, but not waited for where they only add to what is
+reduced; an entry on the exit's own side (the position has turned against it) is waited for like any other.
 """
 
 from decimal import Decimal
@@ -35,19 +36,20 @@ def begin(situation: Situation, asked: AccountIntent, ts: Nanos) -> Outputs:
 def advance(situation: Situation, key: str, ts: Nanos) -> Outputs:
     """The next step of an exit under way, if it is due."""
     out = situation.folded.exits.get(key)
-    if out is None:
-        return
+    if out is None or out.asked.intent.purpose is Purpose.FLATTEN:
+        return                                            # a person's flatten goes by the broker's word, not by ours
     account, _, instrument = key.partition("|")
     intent = out.asked.intent
     may_fill = may_enter = False
+    at = situation.position(key)
     for record in situation.orders.open_at(key):
         name, is_entry = record.leg.client_order_id, record.leg.purpose is Purpose.ENTER
-        if is_entry and not out.is_whole:
+        is_against = is_entry and at * record.leg.side.sign < ZERO
+        if is_entry and not out.is_whole and not is_against:
             continue
         if name not in out.orders and not record.is_cancel_requested:
             yield CancelRequested(record.account, name, f"exit {intent.signal_id}", "exit")
-        may_fill, may_enter = may_fill or not is_entry, may_enter or is_entry
-    at = situation.position(key)
+        may_fill, may_enter = may_fill or not is_entry or is_against, may_enter or is_entry
     if may_fill:
         return
     left = _left(out.done, intent.quantity, at)
@@ -70,11 +72,8 @@ def _left(done: Decimal, quantity: Decimal | None, at: Decimal) -> Decimal:
 
 
 def _held(situation: Situation, asked: AccountIntent) -> list[str]:
-    """Keys of the positions and open entries that the intent means; a person's flatten means any strategy's."""
+    """Keys of the positions and open entries that the intent means."""
     intent, found = asked.intent, dict[str, None]()
-    if intent.purpose is Purpose.FLATTEN:
-        key = position_key(asked.account, intent.instrument)
-        return [key] if situation.position(key) or situation.orders.open_at(key) else []
     for key in situation.folded.current:
         plan = situation.plan(key)
         if (plan is not None and situation.position(key) and plan.account == asked.account

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from interlock.model.ids import AccountName, ClientOrderId, ExecutionId
 from interlock.model.money import Nanos
-from interlock.model.order import Closed, OrderRecord, Working
+from interlock.model.order import Closed, InFlight, OrderRecord, Working
 from interlock.model.signal import Purpose, Side
 
 ZERO: Final = Decimal(0)
@@ -68,6 +68,7 @@ class Exposure:
         self.book = Book()
         self.children: dict[ClientOrderId, list[ClientOrderId]] = {}
         self._open: dict[str, dict[ClientOrderId, None]] = {}
+        self.in_flight: dict[ClientOrderId, Nanos] = {}  # attempted, no answer yet: when they last changed
 
     def records(self) -> tuple[OrderRecord, ...]:
         """All orders that are remembered, oldest first."""
@@ -148,8 +149,13 @@ class Exposure:
             book.changed.pop(cid, None)
             book.lookups.pop(cid, None)
             book.cancels.pop(cid, None)
+            self.in_flight.pop(cid, None)
             return
         book.changed[cid] = ts
+        if type(record.state) is InFlight:
+            self.in_flight[cid] = ts
+        else:
+            self.in_flight.pop(cid, None)
         if is_new:
             live[cid] = None
             if record.parent != cid:
@@ -159,8 +165,10 @@ class Exposure:
 
     def reindex(self) -> None:
         """Build the indexes from the records."""
-        self._open, self.children = {}, {}
+        self._open, self.children, self.in_flight = {}, {}, {}
         for cid, record in self.book.records.items():
+            if type(record.state) is InFlight:
+                self.in_flight[cid] = self.book.changed.get(cid, record.state.ts_since)
             live = self._open.setdefault(position_key(record.account, record.instrument), {})
             if record.is_open:
                 live[cid] = None

@@ -13,20 +13,24 @@ from msgspec.structs import replace
 
 from interlock.execution.answers import UNANSWERED, Answers
 from interlock.execution.exposure import ZERO, Asked, Book, Seen, position_key
-from interlock.model.ids import AccountName, ClientOrderId
+from interlock.model.command import OrderAdopted
+from interlock.model.ids import AccountName, ClientOrderId, LaneName, SignalId, StrategyName
 from interlock.model.money import DAY, SECOND, Nanos
 from interlock.model.order import (
     Closed,
     InDoubt,
     InFlight,
     Intended,
+    Leg,
     OrderRecord,
     OrderState,
+    OrderType,
     Outcome,
     Working,
 )
 from interlock.model.record import Attempt, CancelRequested, LookupRequested, OrderDropped
 from interlock.model.report import (
+    BrokerOrder,
     CancelRejected,
     OrderAccepted,
     OrderCancelled,
@@ -38,6 +42,7 @@ from interlock.model.report import (
     WriteRefused,
     WriteUnknown,
 )
+from interlock.model.signal import Purpose
 
 KEPT: Final[Nanos] = 5 * DAY
 """How long a closed order is remembered: longer than any venue replays its executions."""
@@ -54,7 +59,7 @@ class OrderBook(Answers):
             OrderCancelled: self._on_ended, OrderRejected: self._on_ended, OrderExpired: self._on_ended,
             CancelRejected: self._on_cancel_rejected, WriteRefused: self._on_refused, WriteUnknown: self._on_unknown,
             OrderFound: self._on_found, OrderMissing: self._on_missing, OrderDropped: self._on_dropped,
-            CancelRequested: self._on_cancel, LookupRequested: self._on_lookup}
+            CancelRequested: self._on_cancel, LookupRequested: self._on_lookup, OrderAdopted: self._on_adopted}
 
     def apply(self, payload: object, ts: Nanos) -> None:
         """Fold one journaled payload."""
@@ -106,7 +111,9 @@ class OrderBook(Answers):
         before = book.positions.get(key, ZERO)
         after = before + fill.quantity * fill.side.sign
         book.positions[key] = after
-        if (before < ZERO < after) or (after < ZERO < before):
+        record = book.records.get(cid)
+        is_flatten = record is not None and record.leg.purpose is Purpose.FLATTEN     # sized by the broker's word, not by ours
+        if ((before < ZERO < after) or (after < ZERO < before)) and not is_flatten:
             self._note("crossed", cid, f"{fill.account}: {fill.instrument} went from {before} through zero to {after}",
                        is_alarm=True)
         record = self._known(fill)
@@ -200,6 +207,25 @@ class OrderBook(Answers):
         wait = max(min(SECOND << asked.count, 30 * SECOND), self._visibility.get(request.account, 0))
         self.book.lookups[request.client_order_id] = Asked(asked.count + 1, ts, ts + wait)
 
+    def _on_adopted(self, adopted: OrderAdopted, ts: Nanos) -> None:
+        """A person said that the broker is right: the order stands as it lists it, and one that nobody here made is known."""
+        book, cid, order = self.book, adopted.client_order_id, adopted.order
+        record = book.records.get(cid)
+        book.unproven.pop(cid, None)
+        if order is None:
+            if record is not None and record.is_open:
+                self._state(record, Closed(Outcome.CANCELLED, ts), ts)
+        elif record is None:
+            self.put(OrderRecord(
+                leg=_leg(order, Purpose.PROTECT if order.is_protective else Purpose.ENTER), account=adopted.account,
+                instrument=order.instrument, signal_id=SignalId(cid), lane=LaneName(""), strategy=StrategyName(""), generation=0,
+                parent=cid, attempt=1, state=Working(order.broker_order_id, order.is_live), filled=order.filled,
+                ts_created=ts), ts)
+        else:
+            leg = _leg(order, record.leg.purpose, record.leg)
+            self._state(record, Working(order.broker_order_id, order.is_live), ts, leg=leg,
+                        filled=order.filled, is_cancel_requested=False)
+
     def _prune(self, ts: Nanos) -> None:
         """Once a day, forget what closed too long ago for any venue to repeat it."""
         book = self.book
@@ -217,6 +243,15 @@ class OrderBook(Answers):
             book.executions[account] = {name: fill for name, fill in seen.items() if fill.ts >= limit}
         if gone:
             self.reindex()
+
+
+def _leg(order: BrokerOrder, purpose: Purpose, ours: Leg | None = None) -> Leg:
+    """An order as the broker lists it. A price that it does not tell is ours, if we have one."""
+    stop = order.stop if order.stop is not None or ours is None else ours.stop
+    limit = None if stop is not None else order.limit if order.limit is not None or ours is None else ours.limit
+    kind = OrderType.STOP if stop is not None else OrderType.LIMIT if limit is not None else OrderType.MARKET
+    return Leg(client_order_id=order.client_order_id, role=ours.role if ours is not None else "foreign", purpose=purpose,
+               side=order.side, quantity=order.quantity, type=kind, limit=limit, stop=stop)
 
 
 def _spell(state: OrderState) -> str:

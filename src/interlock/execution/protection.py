@@ -2,10 +2,12 @@
 
 Whatever is missing is asked for at once, sized from the position: by the venue's own replace where it has one (one
 order, never naked), else as a further stop for the missing part. Cancelling the only stop to place a larger one would
-leave the position naked between the two. A stop that a person took away stays away; then this only alarms.
+leave the position naked between the two. A stop that a person took away stays away; then this only alarms. A stop that the
+venue will not have is watched here: when the mark is through it, the position goes out at market.
 """
 
 from decimal import Decimal
+from typing import Final
 
 from interlock.execution import brackets, exits
 from interlock.execution.exposure import ZERO
@@ -21,10 +23,13 @@ from interlock.execution.state import (
     exit_side,
 )
 from interlock.model.ids import AccountName
-from interlock.model.money import Nanos, plain
+from interlock.model.money import SECOND, Nanos, plain
 from interlock.model.order import OrderRecord, OrderType, Working
 from interlock.model.record import AccountFrozen, AccountThawed, CancelRequested, ExitBegun
 from interlock.model.signal import AccountIntent, Purpose
+
+_REST: Final[Nanos] = 60 * SECOND
+"""How long after an exit that came to nothing the next one may begin."""
 
 ROLE = {Purpose.PROTECT: "stop", Purpose.TARGET: "target"}
 
@@ -34,9 +39,43 @@ def check(situation: Situation, key: str, ts: Nanos, world: World, *, is_read: b
     at = situation.position(key)
     yield from _alarms(situation, key, at, ts, is_read=is_read)
     if at == ZERO:
+        yield from situation.clear(f"exit.{key.replace('|', '.', 1)}")
         yield from brackets.sweep(situation, key, ts)
     elif key not in situation.folded.exits:
+        if is_read:
+            yield from _orphans(situation, key, at, ts)
         yield from _cover(situation, key, at, ts, world)
+
+
+def on_mark(situation: Situation, key: str, ts: Nanos, world: World) -> Outputs:
+    """A stop that does not rest, and the market has moved."""
+    plan, at, folded = situation.plan(key), situation.position(key), situation.folded
+    if plan is not None and plan.tries and key in folded.broken and key not in folded.removed and key not in folded.exits:
+        yield from _leave_if_passed(situation, key, plan, at, ts, world)
+
+
+def _leave_if_passed(situation: Situation, key: str, plan: Plan, at: Decimal, ts: Nanos, world: World) -> Outputs:
+    """Out at market: what a stop would have done by now. After an exit that came to nothing, not at every mark."""
+    _, possible = situation.orders.covering(key, Purpose.PROTECT, exit_side(at))
+    rested = ts >= situation.folded.gave_up.get(key, ts - _REST) + _REST
+    if possible < abs(at) and plan.side.sign * at > ZERO and rested and _is_passed(plan, at, world):
+        asked = ask(plan, Purpose.REDUCE, ts, f"the stop {plan.stop} was refused and the mark is through it",
+                    side=exit_side(at), quantity=None, leg="exit")
+        yield ExitBegun(plan.account, plan.instrument, asked)
+        yield from exits.advance(situation, key, ts)
+
+
+def _orphans(situation: Situation, key: str, at: Decimal, ts: Nanos) -> Outputs:
+    """The broker lists our stop and no position under it, twice: somebody else has closed it, and the stop would open the
+    other way. Our own book keeps the position; that difference is a person's to decide."""
+    account, _, instrument = key.partition("|")
+    told, since = situation.ears.told.get(AccountName(account)), situation.folded.theirs.get(key)
+    if told is None or since is None or ts - since < T_PROTECT or told.positions.get(instrument) or told.settled.get(instrument):
+        return
+    for record in situation.orders.open_at(key):
+        is_exit = record.leg.purpose is not Purpose.ENTER and record.leg.side is exit_side(at)
+        if is_exit and record.leg.client_order_id in told.orders and not record.is_cancel_requested:
+            yield CancelRequested(record.account, record.leg.client_order_id, "the broker shows the position flat")
 
 
 def _alarms(situation: Situation, key: str, at: Decimal, ts: Nanos, *, is_read: bool) -> Outputs:
@@ -69,13 +108,13 @@ def _cover(situation: Situation, key: str, at: Decimal, ts: Nanos, world: World)
     plan = situation.plan(key)
     if plan is None or key in situation.folded.removed or plan.side.sign * at < ZERO:
         return                                            # no recorded stop of ours: _alarms has called a person
+    theirs = situation.ears.position(plan.account, plan.instrument)
+    if theirs is not None and theirs * at <= ZERO:
+        return                                            # by the broker's word there is nothing to protect
     need = abs(at)
     confirmed, possible = situation.orders.covering(key, Purpose.PROTECT, exit_side(at))
     if possible < need and 0 < plan.tries < TRIES_MAX and _is_passed(plan, at, world):
-        asked = ask(plan, Purpose.REDUCE, ts, f"the stop {plan.stop} was refused and the mark is through it",
-                    side=exit_side(at), quantity=None, leg="exit")
-        yield ExitBegun(plan.account, plan.instrument, asked)
-        yield from exits.advance(situation, key, ts)
+        yield from _leave_if_passed(situation, key, plan, at, ts, world)
         return
     yield from _adjust(situation, key, plan, Purpose.PROTECT, need, possible, ts)
     if (confirmed == need and plan.target is not None and not plan.is_linked
@@ -107,6 +146,10 @@ def _more(situation: Situation, key: str, plan: Plan, purpose: Purpose, need: De
             for target in _resting(situation, key, Purpose.TARGET, at):
                 if not target.is_cancel_requested:
                     yield CancelRequested(plan.account, target.leg.client_order_id, "makes room for the stop")
+            for record in orders.open_at(key):
+                is_against = record.leg.purpose is Purpose.ENTER and record.leg.side is exit_side(at)
+                if is_against and not record.is_cancel_requested:
+                    yield CancelRequested(record.account, record.leg.client_order_id, "an entry against the position")
             return
     live = [record for record in _resting(situation, key, purpose, at) if not orders.is_child(record)]
     why = f"{role} for {plain(need)} {plan.instrument}"

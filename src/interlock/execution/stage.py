@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from interlock.execution import brackets, doubt, exits, kill, protection
+from interlock.execution import brackets, doubt, escalation, exits, flatten, halt, hardclose, kill, proof, protection
 from interlock.execution.exposure import Book, position_key
-from interlock.execution.fold import Fold
+from interlock.execution.fold import HALT, HALTING, Fold
 from interlock.execution.orders import OrderBook
 from interlock.execution.state import (
     T_ORPHAN,
@@ -21,19 +21,30 @@ from interlock.execution.state import (
     TRIES_MAX,
     AccountProfile,
     Folded,
+    HardClose,
     Output,
     Outputs,
     Situation,
     WakeAt,
     World,
+    earliest,
     plan_key,
 )
-from interlock.model.command import Killed
+from interlock.execution.told import Ears
+from interlock.model.command import FlattenBegun, Killed, OrderAdopted, PositionAdopted, Released
 from interlock.model.entry import Payload
 from interlock.model.ids import AccountName, ClientOrderId, LaneName
 from interlock.model.market import Bar, Quote
 from interlock.model.money import Nanos
-from interlock.model.record import AccountFrozen, Attempt, CancelRequested, ReadRequested, Tick
+from interlock.model.record import (
+    AccountFrozen,
+    AccountThawed,
+    Attempt,
+    CancelRequested,
+    ReadRequested,
+    Tick,
+    TierChanged,
+)
 from interlock.model.report import (
     AccountRead,
     CancelRejected,
@@ -45,6 +56,7 @@ from interlock.model.report import (
     OrderFound,
     OrderMissing,
     OrderRejected,
+    ReadFailed,
     WriteRefused,
     WriteUnknown,
 )
@@ -63,19 +75,27 @@ class _Snapshot(Struct):
 
 
 class Execution:
-    """Orders, brackets, protection, exits and kill of the given accounts."""
+    """Orders, brackets, protection, exits, kill, flatten and hard close of the given accounts."""
 
-    def __init__(self, accounts: Mapping[AccountName, AccountProfile]) -> None:
-        self._situation = Situation(accounts)
+    def __init__(self, accounts: Mapping[AccountName, AccountProfile], closing: HardClose | None = None) -> None:
+        self._situation = Situation(accounts, closing)
         self._fold = Fold(self._situation)
         self._reactions: dict[type, Callable[[Any, Nanos, World], Outputs]] = {
             Tick: self._on_tick, AccountRead: self._on_read, Killed: self._on_killed, AccountIntent: self._on_exit,
-            LineChanged: self._on_line, Attempt: self._on_nothing, Verdict: self._on_nothing,
+            LineChanged: self._on_line, FlattenBegun: self._on_flatten, Released: self._on_released,
+            ReadFailed: self._on_read_failed, TierChanged: self._on_tier, AccountFrozen: self._on_frozen,
+            AccountThawed: self._on_thawed, PositionAdopted: self._on_adopted, OrderAdopted: self._on_adopted,
+            Attempt: self._on_nothing, Verdict: self._on_nothing,
             CancelRequested: self._on_nothing, **dict.fromkeys(_REPORTS, self._on_report)}
 
     @property
     def orders(self) -> OrderBook:
         return self._situation.orders
+
+    @property
+    def ears(self) -> Ears:
+        """What the brokers have told of whole accounts."""
+        return self._situation.folded.ears
 
     def apply(self, payload: object, ts: Nanos) -> None:
         """Fold one journaled payload."""
@@ -89,6 +109,7 @@ class Execution:
             if keys:
                 for key in sorted(keys):          # an order that a restart finds again
                     yield from brackets.on_mark(self._situation, key, ts, world)
+                    yield from protection.on_mark(self._situation, key, ts, world)
             return
         reaction = self._reactions.get(kind)
         if reaction is None:
@@ -124,14 +145,20 @@ class Execution:
                 due.append(plan.ts_retry)
         due.extend(since + T_PROTECT for since in folded.theirs.values())
         due.extend(out.ts_retry for out in folded.exits.values())
-        later = [ts for ts in due if ts is not None and ts > situation.ts]
-        return min(later, default=None)
+        due.extend((flatten.next_wake(situation), proof.next_wake(situation), hardclose.next_wake(situation),
+                    escalation.next_wake(situation)))
+        return earliest(ts for ts in due if ts is not None and ts > situation.ts)
 
     def source_of(self, client_order_id: ClientOrderId) -> Source | None:
         """Which kind of strategy an order was made for; None: not one of ours."""
         record = self.orders.by_id(client_order_id)
         plan = None if record is None else self._situation.folded.plans.get(plan_key(record.account, record.signal_id))
         return None if plan is None else plan.source
+
+    def may_flatten(self, account: AccountName, instrument: str | None) -> bool:
+        """Whether a new flatten would do anything that the one under way does not."""
+        under_way = self._situation.folded.flattens.get(account)
+        return under_way is None or (under_way.instrument is not None and instrument is None)
 
     def in_reach(self, lane: LaneName | None, account: AccountName | None, scope: str) -> tuple[ClientOrderId, ...]:
         """The open orders that a kill of this reach and scope cancels."""
@@ -164,21 +191,50 @@ class Execution:
         yield from doubt.on_report(situation, report)
         if record is not None and any(note.kind in ("answered", "reopened") for note in notes):
             yield from kill.on_arrival(situation, record)
+            yield from proof.advance(situation, record.account, ts, world, is_read=True)
         if record is not None and record.account == report.account:
             yield from self._settle(position_key(record.account, record.instrument), ts, world)
         elif isinstance(report, OrderFilled):
             yield from self._settle(position_key(report.account, report.instrument), ts, world)
+        if f"killed_open.{report.account}" in situation.folded.alarms and not situation.held(report.account):
+            yield from situation.clear(f"killed_open.{report.account}")
+        yield from flatten.advance(situation, report.account, ts, world)
+        yield from proof.advance(situation, report.account, ts, world)
 
     def _settle(self, key: str, ts: Nanos, world: World, *, is_read: bool = False) -> Outputs:
         yield from exits.advance(self._situation, key, ts)
         yield from protection.check(self._situation, key, ts, world, is_read=is_read)
 
     def _on_exit(self, asked: AccountIntent, ts: Nanos, _world: World) -> Outputs:
-        if asked.intent.purpose is not Purpose.ENTER and not asked.intent.leg:
+        if asked.intent.purpose in (Purpose.TARGET, Purpose.REDUCE) and not asked.intent.leg:
             yield from exits.begin(self._situation, asked, ts)
 
     def _on_killed(self, killed: Killed, _ts: Nanos, _world: World) -> Outputs:
         yield from kill.on_killed(self._situation, killed)
+
+    def _on_released(self, released: Released, _ts: Nanos, _world: World) -> Outputs:
+        yield from kill.on_released(self._situation, released)
+
+    def _on_flatten(self, begun: FlattenBegun, ts: Nanos, world: World) -> Outputs:
+        yield from flatten.on_begun(self._situation, begun, ts, world)
+
+    def _on_read_failed(self, failed: ReadFailed, ts: Nanos, world: World) -> Outputs:
+        yield from flatten.advance(self._situation, failed.account, ts, world)
+        yield from proof.advance(self._situation, failed.account, ts, world)
+
+    def _on_tier(self, changed: TierChanged, _ts: Nanos, _world: World) -> Outputs:
+        if changed.tier >= HALT:
+            yield from halt.begin(self._situation, changed.scope, ", ".join(changed.reasons) or "tier 4")
+        else:
+            yield from halt.end(self._situation, changed.scope)
+
+    def _on_frozen(self, frozen: AccountFrozen, _ts: Nanos, _world: World) -> Outputs:
+        if frozen.code in HALTING:
+            yield from halt.begin(self._situation, f"{frozen.code}.{frozen.account}", frozen.why)
+
+    def _on_thawed(self, thawed: AccountThawed, _ts: Nanos, _world: World) -> Outputs:
+        if thawed.code in HALTING:
+            yield from halt.end(self._situation, f"{thawed.code}.{thawed.account}")
 
     def _on_line(self, line: LineChanged, _ts: Nanos, _world: World) -> Outputs:
         if line.is_up:
@@ -187,6 +243,13 @@ class Execution:
         else:
             yield from self._situation.alarm(f"line.{line.account}", f"{line.account}: the line to the broker is down "
                                              f"({line.reason}); nothing is sent until it is back")
+
+    def _on_adopted(self, adopted: PositionAdopted | OrderAdopted, ts: Nanos, world: World) -> Outputs:
+        """The books have changed by a person's word: stops follow the position as after any other change."""
+        if isinstance(adopted, PositionAdopted):
+            yield from self._settle(position_key(adopted.account, adopted.instrument), ts, world)
+        elif (record := self.orders.by_id(adopted.client_order_id)) is not None:
+            yield from self._settle(position_key(record.account, record.instrument), ts, world)
 
     def _on_tick(self, _tick: Tick, ts: Nanos, world: World) -> Outputs:
         folded = self._situation.folded
@@ -197,6 +260,10 @@ class Execution:
             account = AccountName(key.partition("|")[0])
             if ts - since >= T_PROTECT > folded.rereads.get(account, 0) - since:
                 yield ReadRequested(account, "stops and position differ")
+        yield from flatten.on_tick(self._situation, ts, world)
+        yield from proof.on_tick(self._situation, ts, world)
+        yield from hardclose.on_tick(self._situation, ts, world)
+        yield from escalation.on_tick(self._situation, ts)
 
     def _on_read(self, read: AccountRead, ts: Nanos, world: World) -> Outputs:
         """Executions that never arrived are booked from here; orders that never arrived are asked for."""
@@ -213,3 +280,8 @@ class Execution:
         for key in tuple(dict.fromkeys((*folded.current, *folded.broken, *folded.theirs, *alarmed))):
             if key.startswith(prefix):
                 yield from self._settle(key, ts, world, is_read=True)
+        yield from flatten.advance(self._situation, read.account, ts, world)
+        yield from proof.advance(self._situation, read.account, ts, world, is_read=True)
+        yield from hardclose.on_read(self._situation, read.account, ts, world)
+        for due in hardclose.foreign_wake(self._situation, read.account, ts, world):
+            yield WakeAt(due)  # type: ignore[misc]

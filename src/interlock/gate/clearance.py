@@ -1,6 +1,6 @@
 """Signs what was cleared: the one place that holds the keys, one per profile, made at start and never stored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -15,12 +15,13 @@ LIFE: Final[Nanos] = 2 * SECOND
 
 
 class Signer:
-    """Holds one Ed25519 key per profile for the life of the process. Shows none of them, and cannot be copied."""
+    """Holds one Ed25519 key per profile for the life of the process (the rescue's: one for flatten alone). Shows none of them,
+    and cannot be copied."""
 
     __slots__ = ("__keys", "_public")
 
-    def __init__(self) -> None:
-        self.__keys = {profile: Ed25519PrivateKey.generate() for profile in Profile}
+    def __init__(self, profiles: Iterable[Profile] = tuple(Profile)) -> None:
+        self.__keys = {profile: Ed25519PrivateKey.generate() for profile in profiles}
         self._public = {profile: key.public_key() for profile, key in self.__keys.items()}
 
     def public_keys(self) -> Mapping[Profile, Ed25519PublicKey]:
@@ -47,12 +48,12 @@ class Signer:
         return Clearance(content, self.sign(content))
 
     def sign(self, content: Content) -> bytes:
-        """The signature under the key of the content's profile. Raises InvariantBroken for an unknown profile."""
+        """The signature under the key of the content's profile. Raises InvariantBroken for a profile without a key here."""
         try:
-            profile = Profile(content.profile)
-        except ValueError:
+            key = self.__keys[Profile(content.profile)]
+        except (ValueError, KeyError):
             raise InvariantBroken(f"no key signs profile {content.profile!r}") from None
-        return self.__keys[profile].sign(encode(content))
+        return key.sign(encode(content))
 
     def __repr__(self) -> str:
         return "<Signer>"

@@ -10,6 +10,7 @@ _P, _D, _E = "guard.4_position_count", "guard.5_directional_concentration", "gua
 _J, _G, _Y, _W = ("guard.7_trajectory_alignment", "guard.9_degradation", "guard.10_liquidity",
                   "guard.11_reentry_cooldown")
 _X, _ANY, _JUDGE = "exit.position", "several checks", "judge"
+_DAY, _DEF = "guard.8_day_type", "order.definition"
 
 _WAIT = "None: the conditions for an entry are not there; the next signal is judged anew."
 _FEED = "Check the data feed and the clock of this machine; `interlock status` shows ages."
@@ -33,6 +34,10 @@ CODES: Final = (
     Code("account_disabled", "account", "A person disabled the account.", "`interlock account enable NAME`."),
     Code("account_frozen", "account", "Entries are frozen: the books differ, or the account was not yet read whole.",
          "Look at the difference in `interlock status` and decide it."),
+    Code("order.strategy_off", "order.strategy", "The strategy broke, was throttled, or was refused over and over.",
+         "Look at the reason in `interlock decisions`, correct it, then `interlock enable`."),
+    Code("order.tier", "order.tier", "The health tier of the lane or of the account opens nothing.",
+         "See the reasons of the tier in `interlock status`."),
     # phase 1
     Code("line_down", _C, "The line to the broker is down.", _BROKER),
     Code("proof_old", _C, "The broker's stream has not proved itself alive within 5 s.", _BROKER),
@@ -83,7 +88,7 @@ CODES: Final = (
     Code("event_blackout", _T, "A big release is near.", _WAIT),
     _input("session", _T, "The session table does not know this day.", "Update the session table."),
     _input("local_minute", _T, "The time of day at the exchange is not known.", _FAULT),
-    _input("events", _T, "Live, and no calendar of releases is loaded.", "Load a calendar."),
+    _input("events", _ANY, "Live, or a day with a release, and no calendar of releases is loaded.", "Load a calendar."),
     # guard 2
     Code("quote_old", _Q, "The quote is older than allowed, or from the future.", _FEED),
     Code("quote_quality", _Q, "The quote is not of a quality that may be decided upon.", _FEED),
@@ -105,6 +110,7 @@ CODES: Final = (
     Code("all_daily_loss", _K, "The day's loss of all accounts together has reached the limit.", "None today."),
     Code("all_order_rate", _K, "All accounts together have sent too many orders within a minute.", _LIMIT),
     Code("all_notional", _K, "The value of all that is open in all accounts is above the limit.", _LIMIT),
+    _input("all_notional", _K, "The value of all that is open is not known.", _FAULT),
     _input("week_pnl", _K, "The week's result is not known.", _BROKER),
     _input("all_day_pnl", _K, "The day's result of some account is not known.", _BROKER),
     # guards 4 to 7
@@ -124,7 +130,9 @@ CODES: Final = (
     _input("trajectory_first", _J, "The older half of the trajectory is warming up, stale or missing.", _FEED),
     _input("trajectory_second", _J, "The newer half of the trajectory is warming up, stale or missing.", _FEED),
     # guards 8 to 11
-    _input("day_type", "guard.8_day_type", "The type of the day is not known.", _WAIT),
+    Code("day_type", _DAY, "The set-up is not traded on a day of this type.", _WAIT),
+    _input("day_type", _DAY, "The type of the day is not known.", _WAIT),
+    _input("confidence", _DAY, "The day's type is still open, and the set-up does not say how sure it is.", _STRATEGY),
     Code("degraded", _G, "The last trades of this source were bad.",
          "In paper it may try again at half size after a rest; in live a person decides."),
     Code("thin", _Y, "Less is offered than the order needs.", _WAIT),
@@ -136,6 +144,13 @@ CODES: Final = (
     # the order itself
     Code("instrument_not_allowed", "order.instrument", "The instrument is not on the account's list.",
          "Add it to the account's symbols. Live needs an explicit list."),
+    Code("definition_differs", _DEF, "The broker defines tick, lot, multiplier or currency otherwise than we do.",
+         "Correct [instruments.…], or the symbol that the account trades."),
+    Code("expired", _DEF, "The contract has expired.", "Trade the next contract."),
+    Code("roll_block", _DEF, "The contract expires soon or is being rolled.", "Trade the next contract."),
+    _input("definition", _DEF, "The broker has not told what this instrument is.", _BROKER),
+    Code("self_trade", "order.self_trade", "The entry would meet an order of our own, in this or another account.", _WAIT),
+    _input("resting", "order.self_trade", "Which orders of ours rest at this broker is not known.", _FAULT),
     Code("position_opposite", "order.reversal", "The account holds the other side of the same underlying.",
          "Close first; a reversal needs a second signal once flat."),
     Code("off_tick", "order.tick_and_lot", "A price is no multiple of the tick.", _STRATEGY),
@@ -143,18 +158,33 @@ CODES: Final = (
     Code("bracket_stop_side", "order.bracket", "The stop is not on the losing side.", _STRATEGY),
     Code("bracket_target_side", "order.bracket", "The target is not on the winning side.", _STRATEGY),
     Code("outside_collar", "order.collar", "A price is too far from the market.", _STRATEGY),
+    Code("outside_price_window", "order.price_window", "A price is too far from where the market was within the last minute.",
+         _WAIT),
+    _input("price_window", "order.price_window", "Where the market has been lately is not known.", _FEED),
     Code("duplicate_signal", "order.duplicate", "The same signal was already cleared for this account.", "None."),
     _input("signal_key", "order.duplicate", "The signal has no key, so that a repeat could not be seen.", _FAULT),
     Code("order_rate", "order.rate", "Too many orders of this account within a minute.", _LIMIT),
+    Code("value_rate", "order.value_rate", "Too much value would be cleared for this account within a minute.", _LIMIT),
+    Code("all_value_rate", "order.value_rate", "Too much value would be cleared in all accounts within a minute.", _LIMIT),
+    _input("value_last_minute", "order.value_rate", "What was cleared in the last minute is not known.", _FAULT),
+    _input("all_value_last_minute", "order.value_rate", "What was cleared in all accounts in the last minute is not known.",
+           _FAULT),
+    Code("margin", "order.margin", "The margin after the trade would be too large a share of the equity.", _LIMIT),
+    _input("margin", "order.margin", "The broker tells margin, and not what this account or instrument needs.", _BROKER),
     Code("price_not_live", "order.provenance", "A price from playback or simulation would move a live account.",
          "Give live lanes a live feed."),
     # exits
     Code("broker_position_old", _X, "The broker's position is too old to exit on.", _BROKER),
-    Code("exit_over_position", _X, "The exit is larger than what both books hold.", _FAULT),
+    _input("read", _X, "The account was never read whole, so a flatten has nothing to go by.", _BROKER),
+    Code("exit_over_position", _X, "The exit is larger than what both books (for a flatten: the broker's) hold.", _FAULT),
     Code("may_cross_zero", "exit.never_crosses_zero", "With other exits that may be live this could turn the position.",
          "None: the other exit is cancelled first, or fills."),
     _input("exits", "exit.never_crosses_zero", "Which exits are live is not known.", _BROKER),
     _input("person", "exit.person", "Flatten without a person's decision.", "Give the command yourself."),
+    Code("person_decided_other", "exit.person", "The order names another flatten than the one that a person has given here.",
+         "Look at the positions and give the command yourself."),
+    Code("person_decided_before", "exit.person", "The flatten was given too long ago to be carried out now.",
+         "Look at the positions and give the command again."),
     # the judge
     Code("check_failed", _JUDGE, "A check broke, most often on a value that is missing or not a number.", _FAULT),
     Code("no_verdict", _JUDGE, "A check answered neither yes nor no.", _FAULT),

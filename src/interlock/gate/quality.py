@@ -12,12 +12,15 @@ from interlock.model.view import GateView
 def usable(view: GateView, name: str, age_max: Nanos) -> float | Refuse:
     """The feature's value, or the refusal that says why it cannot be used. SYNTH counts where prices are not live."""
     feature = view.feature(name)
-    if feature is None or feature.value is None or not math.isfinite(feature.value):
+    value = None if feature is None else feature.value
+    if feature is None or value is None or not math.isfinite(value):
         return missing(name)
-    is_live = view.mark is None or view.mark.provenance is Provenance.LIVE
-    if not (feature.quality is Quality.OK or (feature.quality is Quality.SYNTH and not is_live)):
-        return missing(name, f"Data {name} {feature.quality.name}")
+    quality = feature.quality
+    if quality is not Quality.OK:
+        is_live = view.mark is None or view.mark.provenance is Provenance.LIVE
+        if quality is not Quality.SYNTH or is_live:
+            return missing(name, f"Data {name} {quality.name}")
     age = view.now - feature.ts_known
     if 0 <= age <= age_max:
-        return float(feature.value)
+        return float(value)
     return missing(name, f"{name} is {age} ns old, {age_max} allowed")

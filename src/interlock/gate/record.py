@@ -35,6 +35,19 @@ class Standing(Struct, frozen=True):
 
 def stand(record: SourceRecord, rules: RecordRules) -> Standing:
     """Judge a record. Raises ArithmeticError for a result that is not a number."""
+    last = _last[0]
+    if last is not None and last[0] is record and last[1] is rules:
+        return last[2]
+    standing = _stand(record, rules)
+    _last[0] = record, rules, standing
+    return standing
+
+
+_last: Final[list[tuple[SourceRecord, RecordRules, Standing] | None]] = [None]
+"""One judgement asks three times about the same record; both can never change, so neither can the answer."""
+
+
+def _stand(record: SourceRecord, rules: RecordRules) -> Standing:
     results = record.r_multiples
     count = len(results)
     if count < rules.trades_min:

@@ -25,14 +25,21 @@ from interlock.gate.guards.trajectory import TrajectoryAlignment
 from interlock.gate.orders.account import AccountOpen
 from interlock.gate.orders.bracket import BracketSides
 from interlock.gate.orders.collar import Collar, WideCollar
+from interlock.gate.orders.definition import DefinitionFits
 from interlock.gate.orders.duplicate import SignalOnce
 from interlock.gate.orders.grid import TickAndLot
 from interlock.gate.orders.instrument import InstrumentAllowed
 from interlock.gate.orders.kill import KillLatch
+from interlock.gate.orders.margin import MarginCap
 from interlock.gate.orders.opposite import NoReversal
 from interlock.gate.orders.provenance import PriceProvenance
 from interlock.gate.orders.rate import OrderRate
+from interlock.gate.orders.self_trade import NoSelfTrade
+from interlock.gate.orders.strategy import StrategyOn
+from interlock.gate.orders.tier import TierOpens
 from interlock.gate.orders.truth import TruthFits
+from interlock.gate.orders.value import ValueRate
+from interlock.gate.orders.window import PriceWindow
 from interlock.gate.phases.balance import Balance
 from interlock.gate.phases.connection import Connection
 from interlock.gate.phases.daily_loss import DailyLoss
@@ -64,7 +71,12 @@ class GateRules:
     degradation: Degradation = field(default_factory=Degradation)
     liquidity: Liquidity = field(default_factory=Liquidity)
     reentry_cooldown: ReentryCooldown = field(default_factory=ReentryCooldown)
+    day_type: DayType = field(default_factory=DayType)
+    definition: DefinitionFits = field(default_factory=DefinitionFits)
     collar: Collar = field(default_factory=Collar)
+    price_window: PriceWindow = field(default_factory=PriceWindow)
+    value_rate: ValueRate = field(default_factory=ValueRate)
+    margin: MarginCap = field(default_factory=MarginCap)
     order_rate: OrderRate = field(default_factory=OrderRate)
     exit_position: ReducesPosition = field(default_factory=ReducesPosition)
     wide_collar: WideCollar = field(default_factory=WideCollar)
@@ -106,17 +118,17 @@ class Registry:
 
 def _enter(source: Source, rules: GateRules) -> tuple[Check, ...]:
     return (
-        KillLatch(), TruthFits(), AccountOpen(),
+        KillLatch(), TruthFits(), AccountOpen(), StrategyOn(), TierOpens(),
         rules.connection, rules.balance, rules.daily_loss, rules.regime, SizeConfirmed(rules.sizing),
         *rule_checks(rules.packs),
         *(guard if source in APPLIES[guard.name] else Inapplicable(guard.name, source) for guard in _guards(rules)),
-        InstrumentAllowed(), NoReversal(), TickAndLot(), BracketSides(), rules.collar, SignalOnce(), rules.order_rate,
-        PriceProvenance())
+        InstrumentAllowed(), rules.definition, NoReversal(), NoSelfTrade(), TickAndLot(), BracketSides(), rules.collar,
+        rules.price_window, SignalOnce(), rules.order_rate, rules.value_rate, rules.margin, PriceProvenance())
 
 
 def _guards(rules: GateRules) -> tuple[Check, ...]:
     """The eleven, in their order. Guard 9 judges by the record limits that sizing reads."""
     return (
         rules.time_window, rules.data_quality, rules.risk_limits, rules.position_count, rules.directional_concentration,
-        rules.entry_slippage, rules.trajectory_alignment, DayType(),
+        rules.entry_slippage, rules.trajectory_alignment, rules.day_type,
         Degradation(rules.sizing.record, rules.degradation.rest), rules.liquidity, rules.reentry_cooldown)

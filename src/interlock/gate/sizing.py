@@ -175,12 +175,14 @@ def _held(view: GateView, symbol: str) -> Decimal | None:
 
 
 def _exit(intent: Intent, view: GateView) -> Sized:
-    """The smaller of our position and the broker's, where both have the sign that this exit reduces."""
+    """The smaller of our position and the broker's, where both have the sign that this exit reduces.
+
+    A flatten takes the broker's alone: a person has asked for what is really there to be closed, whatever our book says.
+    """
     symbol, ours, theirs = view.instrument.symbol, view.account.position, view.account.broker_position
     if not is_number(theirs):
         return _nothing(symbol, "input_missing.broker_position", "the broker has not told its position")
-    sign = -intent.side.sign
-    open_quantity = min(ours * sign, theirs * sign)
+    open_quantity = reducible(intent, ours, theirs)
     if not open_quantity > 0:
         return _nothing(symbol, "nothing_to_exit",
                         f"a {intent.side.value} reduces nothing: ours {plain(ours)}, the broker's {plain(theirs)}")
@@ -189,6 +191,12 @@ def _exit(intent: Intent, view: GateView) -> Sized:
     if not quantity > 0:
         return _nothing(symbol, "nothing_to_exit", f"{intent.quantity} is no whole lot of {view.instrument.lot}")
     return Sized(instrument=symbol, quantity=quantity, risk=ZERO, risk_per_unit=ZERO, why="position")
+
+
+def reducible(intent: Intent, ours: Decimal, theirs: Decimal) -> Decimal:
+    """How much an exit of this side and purpose may close; not positive where there is nothing to close."""
+    sign = -intent.side.sign
+    return theirs * sign if intent.purpose is Purpose.FLATTEN else min(ours * sign, theirs * sign)
 
 
 def _nothing(symbol: str, code: str, why: str, per: Decimal = ZERO) -> Sized:

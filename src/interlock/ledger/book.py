@@ -12,16 +12,18 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from interlock.ledger.compare import T_SETTLE, Execution, later
 from interlock.ledger.holding import ZERO, EntryPlan, Holding
 from interlock.ledger.memory import Past
 from interlock.model.account import ClosedTrade, Position
+from interlock.model.command import AccountAdopted, OrderAdopted, PositionAdopted
 from interlock.model.ids import AccountName
 from interlock.model.instrument import Instrument
 from interlock.model.money import DAY, Nanos
 from interlock.model.order import OrderRecord
 from interlock.model.record import Difference
 from interlock.model.report import AccountRead, OrderFilled
-from interlock.model.signal import Purpose, Source
+from interlock.model.signal import Purpose, Side, Source
 from interlock.model.verdict import Cleared, Verdict
 from interlock.model.view import Memory, SourceRecord
 
@@ -29,6 +31,8 @@ _SHARE: Final = Decimal("0.00000001")
 """Grain of a commission that two round trips share; the parts add up to it exactly."""
 KEPT: Final[Nanos] = 5 * DAY
 """How long executions and finished plans are remembered: longer than any venue repeats them."""
+RECENT_MAX: Final = 1_000
+"""Executions of an account that a comparison may leave out because they are younger than the broker's answer."""
 
 
 class Account(Struct):
@@ -44,8 +48,10 @@ class Account(Struct):
     losses: int = 0                    # in a row, this trading day
     holdings: dict[str, Holding] = {}
     executions: dict[str, Nanos] = {}
-    since: dict[str, Nanos] = {}       # differences of the last read, and when each was first seen
-    since_before: dict[str, Nanos] = {}
+    since: dict[str, Difference] = {}  # of the last read, with the time each was first seen
+    since_before: dict[str, Difference] = {}
+    recent: list[Execution] = []       # of the last minute, oldest first
+    counted: dict[str, Nanos] = {}     # executions that the broker's first word on cash held and we had not heard of
 
 
 class _State(Struct):
@@ -75,17 +81,36 @@ class Ledger:
             case AccountRead():
                 self._on_read(payload)
             case Difference():
-                self._of(payload.account).since[payload.what] = payload.ts_since
+                self._of(payload.account).since[payload.what] = payload
+            case PositionAdopted():
+                self._on_adopted(payload, ts)
+            case OrderAdopted():
+                self._on_order_adopted(payload, ts)
+            case AccountAdopted():
+                self._on_account_adopted(payload, ts)
 
     def apply_fill(self, fill: OrderFilled, record: OrderRecord | None, ts: Nanos) -> ClosedTrade | None:
         """Book one execution, once. `record` is the order as it stands after the fill; None: not one of ours.
 
         Returns the round trip that it ended, for the journal; folding that `ClosedTrade` is what counts it.
         """
+        of = self._of(fill.account)
+        if fill.execution_id not in of.counted or fill.execution_id in of.executions:
+            return self._book(fill, record, ts)
+        before = self._realised(of)
+        closed = self._book(fill, record, ts)
+        if of.deposit is not None:
+            of.deposit -= self._realised(of) - before
+        return closed
+
+    def _book(self, fill: OrderFilled, record: OrderRecord | None, ts: Nanos) -> ClosedTrade | None:
         account = self._accounts.setdefault(fill.account, Account())
         if fill.execution_id in account.executions:
             return None
         account.executions[fill.execution_id] = ts
+        account.recent = [each for each in account.recent[1 - RECENT_MAX:] if each.ts > ts - T_SETTLE]
+        account.recent.append(Execution(fill.execution_id, fill.client_order_id, fill.instrument,
+                                        fill.quantity * fill.side.sign, fill.ts_event, ts))
         account.fees += fill.commission
         plan = self._plans.get(fill.client_order_id)
         if plan is not None:
@@ -168,6 +193,10 @@ class Ledger:
         result = self._result(account, marks)
         return None if of.deposit is None or result is None else of.deposit + result
 
+    def trade_date(self, account: AccountName) -> str:
+        """The trading day that its figures of the day belong to; "" before the first."""
+        return self._accounts[account].trade_date
+
     def day_start_equity(self, account: AccountName) -> Decimal | None:
         of = self._accounts[account]
         return None if of.deposit is None or of.day_base is None else of.deposit + of.day_base
@@ -201,9 +230,18 @@ class Ledger:
         """Planned loss of what is cleared and has not filled."""
         return sum((plan.pending_risk for plan in self.charges(account)), ZERO)
 
-    def differences_since(self, account: AccountName) -> Mapping[str, Nanos]:
-        """The differences of the read before the last, and when each was first seen: what `compare` asks for."""
+    def differences_before(self, account: AccountName) -> Mapping[str, Difference]:
+        """The differences of the read before the last, by name: what `compare` asks for."""
         return self._accounts[account].since_before
+
+    def recent(self, account: AccountName) -> tuple[Execution, ...]:
+        """The executions of the last minute, oldest first."""
+        return tuple(self._of(account).recent)
+
+    def is_settled(self, account: AccountName, ts: Nanos) -> bool:
+        """Whether cash can be compared: it is known, and no execution is so young that its fees may be on their way."""
+        of = self._of(account)
+        return of.deposit is not None and all(each.ts <= ts - T_SETTLE for each in of.recent)
 
     # -- the inside
 
@@ -271,7 +309,7 @@ class Ledger:
 
     def _on_entry_fill(self, plan: EntryPlan, fill: OrderFilled) -> None:
         plan.filled += fill.quantity
-        if plan.reference is not None:
+        if plan.reference is not None and plan.source is not None:
             moved = (fill.price - plan.reference) * fill.side.sign
             self._past.on_entry_fill(fill.account, plan.source, moved / self._instruments[fill.instrument].tick)
 
@@ -288,5 +326,46 @@ class Ledger:
     def _on_read(self, read: AccountRead) -> None:
         of = self._of(read.account)
         of.since_before, of.since = of.since, {}
-        if of.deposit is None:
+        if of.deposit is None and not later(of.recent, read):      # else its cash is that of before an execution of ours
             of.deposit = read.cash - self._realised(of)
+            of.counted = {fill.execution_id: fill.ts_event for fill in read.fills if fill.execution_id not in of.executions}
+
+    # -- what a person took over from the broker
+
+    def _on_adopted(self, adopted: PositionAdopted, ts: Nanos) -> None:
+        """What the old holding had realised stays made; what is held counts from the broker's average price."""
+        of, symbol = self._of(adopted.account), adopted.instrument
+        held = of.holdings.pop(symbol, None)
+        if held is not None:
+            of.made += (held.flow + held.quantity * held.average) * self._instruments[symbol].multiplier
+        if not adopted.quantity:
+            return
+        price = adopted.price if adopted.price is not None else held.average if held is not None else ZERO
+        new = Holding(account=adopted.account, instrument=symbol, ts_opened=ts)
+        if held is not None and held.quantity * adopted.quantity > ZERO:
+            new.inherit(held, abs(adopted.quantity / held.quantity))
+        new.take(Side.BUY if adopted.quantity > ZERO else Side.SELL, abs(adopted.quantity), price, ZERO)
+        of.holdings[symbol] = new
+
+    def _on_order_adopted(self, adopted: OrderAdopted, ts: Nanos) -> None:
+        """An order that could add risk is charged like an entry of ours, whoever made it."""
+        order, plan = adopted.order, self._plans.get(adopted.client_order_id)
+        if order is None:
+            if plan is not None:
+                plan.is_charged = False
+        elif plan is not None:
+            plan.quantity, plan.filled, plan.is_charged = order.quantity, order.filled, order.filled < order.quantity
+        elif not adopted.is_ours and not order.is_protective:
+            self._plans[adopted.client_order_id] = EntryPlan(
+                client_order_id=adopted.client_order_id, account=adopted.account, instrument=order.instrument, side=order.side,
+                source=None, stop=None, target=None, is_target_owned=False,
+                reference=order.limit if order.limit is not None else order.stop, quantity=order.quantity, risk=ZERO, ts=ts,
+                filled=order.filled)
+
+    def _on_account_adopted(self, adopted: AccountAdopted, ts: Nanos) -> None:
+        of = self._of(adopted.account)
+        of.made += adopted.loss
+        of.deposit = adopted.cash - self._realised(of)
+        for fill in adopted.fills:
+            of.executions[fill.execution_id] = ts
+        of.since, of.since_before = {}, {}

@@ -26,7 +26,7 @@ class EntryPlan(Struct, kw_only=True):
     account: AccountName
     instrument: str
     side: Side
-    source: Source
+    source: Source | None              # None: an order that somebody else made, and a person adopted
     stop: Decimal | None
     target: Decimal | None
     is_target_owned: bool
@@ -96,7 +96,7 @@ class Holding(Struct, kw_only=True):
 
     def belongs_to(self, record: OrderRecord | None, plan: EntryPlan | None) -> None:
         """Name what opened or enlarged it. A fill that no order of ours explains leaves the names open."""
-        if record is None or record.leg.purpose is not Purpose.ENTER:
+        if record is None or record.leg.purpose is not Purpose.ENTER or not record.strategy:
             return
         if self.signal_id is None:
             self.signal_id, self.lane, self.strategy = record.signal_id, record.lane, record.strategy
@@ -104,6 +104,13 @@ class Holding(Struct, kw_only=True):
             self.source, self.stop, self.target = plan.source, plan.stop, plan.target
             self.is_target_owned = plan.is_target_owned
             self.risks[plan.client_order_id] = plan.risk * min(plan.filled, plan.quantity) / plan.quantity
+
+    def inherit(self, before: "Holding", share: Decimal) -> None:
+        """Take over the names and the plan of what a person corrected to `share` times its quantity."""
+        self.ts_opened = before.ts_opened
+        self.signal_id, self.lane, self.strategy, self.source = before.signal_id, before.lane, before.strategy, before.source
+        self.stop, self.target, self.is_target_owned = before.stop, before.target, before.is_target_owned
+        self.risks = {name: risk * share for name, risk in before.risks.items()}
 
     def view(self) -> Position:
         share = abs(self.quantity)

@@ -1,7 +1,9 @@
 """An account as we hold it: positions and figures at a named moment. None means not known, zero means zero."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct
 
@@ -22,6 +24,21 @@ class Truth(Enum):
     RUNTIME_SIM = "runtime_sim"
     BROKER_VERIFIED = "broker_verified"
     UNKNOWN = "unknown"
+
+
+MIXED: Final = "mixed"
+"""The label of a lane whose accounts have several."""
+
+
+def lane_truth(labels: Sequence[str]) -> str:
+    """What a lane is, by the labels of its accounts.
+
+    >>> lane_truth(["paper_sim", "paper_sim"]), lane_truth(["paper_sim", "unknown"]), lane_truth([])
+    ('paper_sim', 'mixed', 'unknown')
+    """
+    if not labels:
+        return Truth.UNKNOWN.value
+    return labels[0] if all(label == labels[0] for label in labels) else MIXED
 
 
 class Position(Struct, frozen=True, kw_only=True):

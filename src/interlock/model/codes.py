@@ -141,5 +141,30 @@ PAGE: Final = (
     Code("http.405", _PAGE, "That address answers another method.", "Use the method that the answer's allow header names."),
 )
 
+_RESCUE: Final = "interlock-kill"
+
+RESCUE: Final = (
+    Code("rescue.no_fence", _RESCUE, "The lease could not be taken over, so an engine that wakes could still write.",
+         "End the engine for good (kill -9), then give the command again; cancels were sent, nothing was closed."),
+    Code("rescue.no_journal", _RESCUE, "The rescue's own journal could not be written.",
+         "Give another disk with --journal; cancels were sent, nothing was closed."),
+    Code("rescue.not_confirmed", _RESCUE, "Nobody confirmed with the words that were shown.",
+         "Type them as shown, or name the account with --yes-flatten."),
+    Code("rescue.account_unknown", _RESCUE, "No account of the configuration has that name.",
+         "Use a name that `interlock accounts` lists."),
+    Code("rescue.account_moved", _RESCUE, "The broker names another account than the one that was shown.",
+         "Look at the broker itself."),
+    Code("rescue.venue_inside", _RESCUE, "The paper venue of this account lives inside the engine, and stands while it does.",
+         "End the engine, or start it again and give `interlock kill`."),
+    Code("rescue.unreachable", _RESCUE, "The broker cannot be reached, or does not tell the whole account.",
+         "Look at the broker itself; nothing is known of the account."),
+    Code("rescue.position_old", _RESCUE, "The broker has not told the position within the last seconds.",
+         "Give the command again."),
+    Code("rescue.not_reducing", _RESCUE, "The order would not only reduce what the broker holds.",
+         "Give the command again; the position has moved."),
+    Code("rescue.instrument", _RESCUE, "The instrument is not defined, or the quantity is no multiple of its lot.",
+         "Define it in the configuration, or close it at the broker."),
+)
+
 CODES: Final[dict[str, Code]] = catalogue(INTAKE)
 """Every code that an answer, a refusal or a reject may carry."""

@@ -1,12 +1,15 @@
 """A person's acts. Each is journaled with who gave it and from where before it does anything."""
 
+import hashlib
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
-from interlock.model.ids import AccountName, LaneName
-from interlock.model.money import Nanos
+from interlock.model.ids import AccountName, ClientOrderId, LaneName
+from interlock.model.money import SECOND, Nanos
+from interlock.model.report import BrokerOrder, OrderFilled
 
 
 class Kill(Struct, frozen=True, tag="kill"):
@@ -19,6 +22,7 @@ class Kill(Struct, frozen=True, tag="kill"):
     lane: LaneName | None = None
     account: AccountName | None = None
     scope: str = "risk"
+    typed: str = ""                    # the account's number: asked for by scope "all" while the account is only watched
 
 
 class Release(Struct, frozen=True, tag="release"):
@@ -38,6 +42,7 @@ class Flatten(Struct, frozen=True, tag="flatten"):
     account: AccountName | None = None
     instrument: str | None = None
     seen: str = ""                     # digest of the positions that were shown
+    typed: str = ""                    # the account's number: asked for while the account is only watched
 
 
 class Reconcile(Struct, frozen=True, tag="reconcile"):
@@ -76,6 +81,18 @@ class RecordDrill(Struct, frozen=True, tag="record_drill"):
     confirmed_ms: float
 
 
+class ConfirmAccount(Struct, frozen=True, tag="confirm_account"):
+    """A person confirms a live account for as long as this process runs: its full number as the broker names it."""
+
+    account: AccountName
+    typed: str
+    seen: str                          # digest of what was shown
+
+
+class DeclineLive(Struct, frozen=True, tag="decline_live"):
+    """Not live after all: disconnect and end the process."""
+
+
 class DisableAccount(Struct, frozen=True, tag="disable_account"):
     account: AccountName
     why: str
@@ -86,7 +103,8 @@ class EnableAccount(Struct, frozen=True, tag="enable_account"):
 
 
 Command: TypeAlias = (
-    Kill | Release | DisableAccount | EnableAccount | Flatten | Reconcile | Decide | Reconnect | Enable | RecordDrill)
+    Kill | Release | DisableAccount | EnableAccount | Flatten | Reconcile | Decide | Reconnect | Enable | RecordDrill
+    | ConfirmAccount | DeclineLive)
 
 RELEASE_PHRASE = "RELEASE THE KILL"
 
@@ -96,6 +114,15 @@ class CommandGiven(Struct, frozen=True, tag="command_given"):
     who: str
     origin: str                        # cli, page, api
     ts_given: Nanos
+
+
+FLATTEN_LIFE: Final[Nanos] = 5 * 60 * SECOND
+"""How long a person's flatten is good for: what has not been sent by then waits for a new one."""
+
+
+def decision_digest(given: CommandGiven) -> str:
+    """What names one act of a person: SHA-256 over the command, who gave it, from where and when; hex."""
+    return hashlib.sha256(msgspec.msgpack.encode(given)).hexdigest()
 
 
 class CommandRefused(Struct, frozen=True, tag="command_refused"):
@@ -121,6 +148,30 @@ class Released(Struct, frozen=True, tag="released"):
     epoch: int
 
 
+class AccountConfirmed(Struct, frozen=True, tag="account_confirmed"):
+    """A person typed the number that broker and configuration both name. Good until the process ends."""
+
+    account: AccountName
+    number: str
+    currency: str
+    cash: Decimal
+    net_liquidation: Decimal | None    # as the broker told it; None: it does not tell
+    digest: str                        # of what was shown
+    who: str
+    origin: str                        # terminal, page
+
+
+class ConfirmationRefused(Struct, frozen=True, tag="confirmation_refused"):
+    account: AccountName | None
+    code: str
+    reason: str
+
+
+class LiveDeclined(Struct, frozen=True, tag="live_declined"):
+    who: str
+    origin: str
+
+
 class AccountDisabled(Struct, frozen=True, tag="account_disabled"):
     account: AccountName
     why: str
@@ -138,6 +189,7 @@ class FlattenBegun(Struct, frozen=True, tag="flatten_begun"):
     instrument: str | None
     accounts: tuple[AccountName, ...]
     positions: tuple[tuple[str, str, str], ...]    # account, instrument, signed quantity as last known
+    command: str = ""                  # `decision_digest` of the command that began it; its orders name it too
 
 
 class FlattenEnded(Struct, frozen=True, tag="flatten_ended"):
@@ -188,6 +240,32 @@ class PositionAdopted(Struct, frozen=True, tag="position_adopted"):
     instrument: str
     quantity: Decimal
     price: Decimal | None
+
+
+class OrderAdopted(Struct, frozen=True, tag="order_adopted"):
+    """A person said that the broker is right about an order: it stands as the broker lists it. `order` None: it is gone."""
+
+    account: AccountName
+    client_order_id: ClientOrderId
+    order: BrokerOrder | None
+    is_ours: bool                      # False: somebody else made it; from here on it is known, counted and can be cancelled
+
+
+class AccountAdopted(Struct, frozen=True, tag="account_adopted"):
+    """The end of an adoption: the account's cash is the broker's, and executions that came to nobody's books count as told."""
+
+    account: AccountName
+    cash: Decimal
+    loss: Decimal                      # part of the difference in cash that counts as made in trading; never above zero
+    fills: tuple[OrderFilled, ...]
+
+
+class QuestionClosed(Struct, frozen=True, tag="question_closed"):
+    """A question has gone away before anybody answered it: what was asked about explained itself."""
+
+    question: str
+    account: AccountName | None
+    why: str
 
 
 class Reconnecting(Struct, frozen=True, tag="reconnecting"):

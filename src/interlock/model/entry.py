@@ -16,10 +16,13 @@ from interlock.errors import JournalDamaged
 from interlock.model.account import ClosedTrade
 from interlock.model.clearance import Clearance
 from interlock.model.command import (
+    AccountAdopted,
+    AccountConfirmed,
     AccountDisabled,
     AccountEnabled,
     CommandGiven,
     CommandRefused,
+    ConfirmationRefused,
     Decided,
     DrillRecorded,
     Enabled,
@@ -27,7 +30,10 @@ from interlock.model.command import (
     FlattenEnded,
     Killed,
     KillProved,
+    LiveDeclined,
+    OrderAdopted,
     PositionAdopted,
+    QuestionClosed,
     QuestionOpened,
     Reconnecting,
     Released,
@@ -50,6 +56,7 @@ from interlock.model.record import (
     FeedOpened,
     Header,
     IntentAbandoned,
+    LiveStarted,
     LookupRequested,
     OrderDropped,
     Reading,
@@ -101,11 +108,13 @@ Payload: TypeAlias = (
     | WriteRefused | WriteUnknown | OrderFound | OrderMissing | AccountRead | ReadFailed | LineChanged
     | ClosedTrade | Difference | AccountFrozen | AccountThawed | Alarm | AlarmCleared
     | CommandGiven | CommandRefused | Killed | Released | AccountDisabled | AccountEnabled
-    | FlattenBegun | FlattenEnded | KillProved | QuestionOpened | Decided | PositionAdopted | Reconnecting | Enabled
-    | DrillRecorded | Reading | TierChanged | FallbackUsed | StrategyEnabled)
+    | FlattenBegun | FlattenEnded | KillProved | QuestionOpened | QuestionClosed | Decided
+    | PositionAdopted | OrderAdopted | AccountAdopted | Reconnecting | Enabled
+    | DrillRecorded | Reading | TierChanged | FallbackUsed | StrategyEnabled
+    | LiveStarted | AccountConfirmed | ConfirmationRefused | LiveDeclined)
 
-HOST: Final = (Header, Started, Stopped, RecordVerified, Clearance, LineChanged, ReadRequested, AccountRead, ReadFailed,
-               Reading, Reconnecting, FallbackUsed, DrillRecorded)
+HOST: Final = (Header, Started, LiveStarted, Stopped, RecordVerified, Clearance, LineChanged, ReadRequested, AccountRead,
+               ReadFailed, Reading, Reconnecting, FallbackUsed, DrillRecorded)
 """Payloads that hold host facts (processes, connections, keys, signatures): chained like all others, no part of the digest."""
 
 GENESIS: Final = bytes(32)

@@ -3,7 +3,7 @@
 An *attempt* repeats an order under the same id. A *generation* is a new order of the same leg and gets a new one.
 """
 
-import hashlib
+from hashlib import sha256 as _sha256
 from typing import Final, NewType
 
 AccountName = NewType("AccountName", str)
@@ -17,6 +17,8 @@ ExecutionId = NewType("ExecutionId", str)
 ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 LENGTH: Final = 18
 _PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
+_TWO: Final = len(_PAIRS)
+_EIGHT: Final = _TWO**4
 
 
 def encode(digest: bytes) -> str:
@@ -25,19 +27,26 @@ def encode(digest: bytes) -> str:
     >>> encode(bytes(32))
     '000000000000000000'
     """
-    number = int.from_bytes(digest[:12], "big")
-    pairs = []
-    for _ in range(LENGTH // 2):
-        number, rest = divmod(number, len(_PAIRS))
-        pairs.append(_PAIRS[rest])
-    pairs.reverse()
-    return "".join(pairs)
+    high, low = divmod(int.from_bytes(digest[:12], "big"), _EIGHT)
+    high, mid = divmod(high, _EIGHT)           # in parts of eight characters, which are small enough to divide fast
+    return _PAIRS[high % _TWO] + _eight(mid) + _eight(low)
+
+
+def _eight(number: int) -> str:
+    number, last = divmod(number, _TWO)
+    number, third = divmod(number, _TWO)
+    first, second = divmod(number, _TWO)
+    return _PAIRS[first] + _PAIRS[second] + _PAIRS[third] + _PAIRS[last]
 
 
 def identify(*parts: str | int) -> str:
     """An 18-character id of its parts; parts are length-prefixed, so no two lists of parts collide by joining."""
-    raws = [str(part).encode() for part in parts]
-    return encode(hashlib.sha256(b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])).digest())
+    raws = []
+    for part in parts:
+        raw = str(part).encode()
+        raws.append(len(raw).to_bytes(4, "big"))
+        raws.append(raw)
+    return encode(_sha256(b"".join(raws)).digest())
 
 
 def signal_id(source: str, *parts: str | int) -> SignalId:

@@ -73,7 +73,8 @@ class Proof(Struct, frozen=True, tag="proof"):
 
     account: str
     sequence: int
-    ts_recv: Nanos
+    ts_recv: Nanos                     # when it was asked for, where it was asked for
+    ts_event: Nanos = 0                # the venue's own time of its answer; 0: it does not say
 
 
 class Bar(Struct, frozen=True, tag="bar"):

@@ -1,6 +1,7 @@
 """What only the journal holds: where it comes from, what was attempted, asked and alarmed."""
 
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -8,6 +9,9 @@ from interlock.model.ids import AccountName, ClientOrderId, LaneName, SignalId, 
 from interlock.model.money import Nanos
 from interlock.model.order import Order
 from interlock.model.signal import AccountIntent
+
+
+BROKE: Final = "strategy.broke"
 
 
 class Header(Struct, frozen=True, tag="header"):
@@ -29,6 +33,16 @@ class Started(Struct, frozen=True, tag="started"):
     was_clean: bool                    # the last one had stopped in order
     cut: int = 0                       # bytes of torn tail that were cut away
     unverified: int = 0                # entries before the snapshot that are still to be checked; no entry until they are
+
+
+class LiveStarted(Struct, frozen=True, tag="live_started"):
+    """How a process came to a live state directory. In watch it places nothing, and no account can be confirmed in it."""
+
+    is_watch: bool
+    why: str
+    who: str
+    where: str                         # the terminal; "" without one
+    approved: str = ""                 # digest of the changed configuration that was approved
 
 
 class Stopped(Struct, frozen=True, tag="stopped"):
@@ -84,11 +98,13 @@ class RegimeChanged(Struct, frozen=True, tag="regime_changed"):
 
 
 class StrategyDisabled(Struct, frozen=True, tag="strategy_disabled"):
-    """A strategy raised; the desk goes on without it until a person enables it."""
+    """A strategy is off until a person enables it. One that raised is not asked any more; one that was throttled is, so that
+    it can leave what it holds, and enters nothing."""
 
     lane: LaneName
     strategy: StrategyName
     why: str
+    code: str = BROKE
 
 
 class Attempt(Struct, frozen=True, tag="attempt"):
@@ -134,11 +150,13 @@ class AccountFrozen(Struct, frozen=True, tag="account_frozen"):
     account: AccountName
     code: str
     why: str
+    trade_date: str = ""               # of a limit that was hit: what it stopped stays stopped for this trading day at least
 
 
 class AccountThawed(Struct, frozen=True, tag="account_thawed"):
     account: AccountName
     code: str
+    why: str = ""
 
 
 class Difference(Struct, frozen=True, tag="difference"):
@@ -199,12 +217,14 @@ class Reading(Struct, frozen=True, tag="reading"):
 
 
 class TierChanged(Struct, frozen=True, tag="tier_changed"):
-    """A scope's health tier, 0 (all well) to 4 (halted until a person resets it)."""
+    """A scope's health tier, 0 (all well) to 4 (halted until a person resets it). The same tier as before: from now on its
+    readings call for a better one, or do so no more; a minute of better ones improves it by one."""
 
     scope: str                         # "lane.main", "account.paper-a"
     tier: int
     before: int
     reasons: tuple[str, ...]
+    readings: int = 0                  # the tier that the readings alone call for
 
 
 class FallbackUsed(Struct, frozen=True, tag="fallback_used"):

@@ -122,6 +122,7 @@ class BrokerOrder(Struct, frozen=True):
     is_protective: bool                # a stop that reduces
     stop: Decimal | None = None
     limit: Decimal | None = None
+    is_exit: bool = False              # the venue marks it as one that closes: a stop, a target
 
 
 class AccountRead(Struct, frozen=True, tag="account_read"):
@@ -139,6 +140,9 @@ class AccountRead(Struct, frozen=True, tag="account_read"):
     environment: str = "paper_sim"     # what kind of venue answered: the evidence behind the truth label
     definitions: tuple[Definition, ...] = ()   # of what may be traded there, by the broker's own word
     day_trades_left: int | None = None # None: the broker has no such rule
+    margin_used: Decimal | None = None # None: the broker does not tell margin
+    net_liquidation: Decimal | None = None     # cash and what is held, by the broker's own marks; None: it does not tell
+    endpoint: str = "paper"            # "live": the venue calls the environment that answered live (a rehearsal's does too)
 
 
 class ReadFailed(Struct, frozen=True, tag="read_failed"):

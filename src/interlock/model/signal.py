@@ -163,6 +163,7 @@ class Intent(Struct, frozen=True, tag="intent", kw_only=True):
     quantity: Decimal | None = None    # exits only; None: all of it
     reference: Decimal | None = None   # the price the decision was made at (mid, or the alert's price)
     setup: str = ""                    # continuation, bounce, reclaim ...: what guards 7 and 8 read
+    confidence: float | None = None    # 0 to 1, where the strategy says how sure it is: what guard 8 reads
     is_target_owned: bool = False      # alert-owned exits: the alert decides on the target, only the stop rests
     replaces: ClientOrderId | None = None   # exits: the live order that this one takes the place of, counted as one
     person: str = ""                   # flatten: who decided it

@@ -28,7 +28,8 @@ def pack(message: MarketMessage) -> bytes:
             return _ROW.pack(_STATE, message.is_open, message.is_halted, 0, message.instrument.encode(),
                              message.ts_event, message.ts_recv, 0, 0, 0, 0)
         case Proof():
-            return _ROW.pack(_PROOF, 0, 0, 0, message.account.encode(), 0, message.ts_recv, message.sequence, 0, 0, 0)
+            return _ROW.pack(_PROOF, 0, 0, 0, message.account.encode(), message.ts_event, message.ts_recv,
+                             message.sequence, 0, 0, 0)
 
 
 def unpack(rows: bytes) -> Iterator[MarketMessage]:
@@ -44,6 +45,6 @@ def unpack(rows: bytes) -> Iterator[MarketMessage]:
         elif kind == _STATE:
             yield MarketState(text, bool(a), bool(b), ts_event, ts_recv)
         elif kind == _PROOF:
-            yield Proof(text, p, ts_recv)
+            yield Proof(text, p, ts_recv, ts_event)
         else:
             raise JournalDamaged(f"tape: unknown kind of row {kind}")

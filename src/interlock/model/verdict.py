@@ -11,13 +11,13 @@ from interlock.model.signal import AccountIntent
 from interlock.model.view import GateView
 
 
-class Allow(Struct, frozen=True, tag="allow"):
+class Allow(Struct, frozen=True, gc=False, tag="allow"):
     """Yes; with the numbers that were compared, so that a record shows by how much."""
 
     numbers: dict[str, str] = {}
 
 
-class Refuse(Struct, frozen=True, tag="refuse"):
+class Refuse(Struct, frozen=True, gc=False, tag="refuse"):
     """No: a stable code of the catalogue, a sentence, and the numbers."""
 
     code: str
@@ -25,19 +25,19 @@ class Refuse(Struct, frozen=True, tag="refuse"):
     numbers: dict[str, str] = {}
 
 
-class NotApplicable(Struct, frozen=True, tag="not_applicable"):
+class NotApplicable(Struct, frozen=True, gc=False, tag="not_applicable"):
     """The table of sources says that this check is not asked here."""
 
     reason: str
 
 
-class NotRequired(Struct, frozen=True, tag="not_required"):
+class NotRequired(Struct, frozen=True, gc=False, tag="not_required"):
     """The lane declares that it does without (a regime detector), which its mode allows."""
 
     reason: str
 
 
-class NotEvaluated(Struct, frozen=True, tag="not_evaluated"):
+class NotEvaluated(Struct, frozen=True, gc=False, tag="not_evaluated"):
     """Size is zero, so there is nothing to ask about; counts as a no."""
 
     reason: str
@@ -46,14 +46,14 @@ class NotEvaluated(Struct, frozen=True, tag="not_evaluated"):
 CheckAnswer: TypeAlias = Allow | Refuse | NotApplicable | NotRequired | NotEvaluated
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """One check's answer under its name, e.g. "phase.2_balance", "guard.10_liquidity"."""
 
     check: str
     verdict: CheckAnswer
 
 
-class Sized(Struct, frozen=True, kw_only=True):
+class Sized(Struct, frozen=True, gc=False, kw_only=True):
     """What `size` fixed. Quantity zero: nothing fits, `why` says what bound it."""
 
     instrument: str
@@ -64,19 +64,19 @@ class Sized(Struct, frozen=True, kw_only=True):
     code: str = ""                     # of the refusal when quantity is zero
 
 
-class SizedIntent(Struct, frozen=True):
+class SizedIntent(Struct, frozen=True, gc=False):
     """What every check sees: the intent for one account with instrument and quantity fixed."""
 
     account_intent: AccountIntent
     sized: Sized
 
 
-class Cleared(Struct, frozen=True, tag="cleared"):
+class Cleared(Struct, frozen=True, gc=False, tag="cleared"):
     sized: Sized
     order: Order
 
 
-class Refused(Struct, frozen=True, tag="refused"):
+class Refused(Struct, frozen=True, gc=False, tag="refused"):
     """`code` and `reason` of the first refusal; all answers stand in the verdict."""
 
     sized: Sized
@@ -84,7 +84,7 @@ class Refused(Struct, frozen=True, tag="refused"):
     reason: str
 
 
-class Verdict(Struct, frozen=True, tag="verdict", kw_only=True):
+class Verdict(Struct, frozen=True, gc=False, tag="verdict", kw_only=True):
     """One judgement whole: what was asked, what was seen, what every check said, and the result."""
 
     signal_id: SignalId

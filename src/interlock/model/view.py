@@ -1,5 +1,5 @@
 """Everything the gate looks at for one judgement, and nothing else. A verdict holds it whole, so that `explain` needs no
-other source: the view is the record."""
+other source: the view is the record. Nothing here can refer back to itself, so the collector of cycles need not look at it."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ from interlock.model.money import Nanos
 from interlock.model.signal import Purpose, Side, Source
 
 
-class Mark(Struct, frozen=True, kw_only=True):
+class Mark(Struct, frozen=True, gc=False, kw_only=True):
     """The last quote of an instrument, as prices, with its times and provenance."""
 
     instrument: str
@@ -40,7 +40,7 @@ class Mark(Struct, frozen=True, kw_only=True):
         return 0 <= now - self.ts_recv <= age_max
 
 
-class Feature(Struct, frozen=True):
+class Feature(Struct, frozen=True, gc=False):
     """One column of the feature row: value, and how far it can be trusted. NaN travels as None."""
 
     name: str
@@ -49,7 +49,7 @@ class Feature(Struct, frozen=True):
     ts_known: Nanos
 
 
-class Regime(Struct, frozen=True):
+class Regime(Struct, frozen=True, gc=False):
     """What the lane's detector says: name ("trend_up" ...), since when, and when it last looked."""
 
     detector: str
@@ -58,7 +58,7 @@ class Regime(Struct, frozen=True):
     confidence: float = 1.0
 
 
-class Session(Struct, frozen=True, kw_only=True):
+class Session(Struct, frozen=True, gc=False, kw_only=True):
     """The trading session of the instrument at `now`. Unknown is closed."""
 
     is_open: bool
@@ -71,8 +71,8 @@ class Session(Struct, frozen=True, kw_only=True):
     zone: str
 
 
-class HeldView(Struct, frozen=True, kw_only=True):
-    """A position of any account, as limits count it."""
+class HeldView(Struct, frozen=True, gc=False, kw_only=True):
+    """A position, as limits count it."""
 
     account: AccountName
     instrument: str
@@ -84,7 +84,7 @@ class HeldView(Struct, frozen=True, kw_only=True):
     parent: str = ""                   # the underlying; "": as the shipped table says
 
 
-class PendingView(Struct, frozen=True, kw_only=True):
+class PendingView(Struct, frozen=True, gc=False, kw_only=True):
     """An order that may still fill and that would add risk, counted at the worst case."""
 
     account: AccountName
@@ -99,8 +99,9 @@ class PendingView(Struct, frozen=True, kw_only=True):
     parent: str = ""
 
 
-class ExitView(Struct, frozen=True, kw_only=True):
-    """An exit of this account and instrument that may be live: working, in flight or in doubt."""
+class ExitView(Struct, frozen=True, gc=False, kw_only=True):
+    """An order of this account and instrument that may be live: working, in flight or in doubt. An entry counts too: on an
+    exit's own side it can turn the position like any other."""
 
     client_order_id: ClientOrderId
     side: Side
@@ -110,16 +111,17 @@ class ExitView(Struct, frozen=True, kw_only=True):
     is_reduce_only: bool = False       # the venue itself keeps it from crossing zero
 
 
-class RestingView(Struct, frozen=True, kw_only=True):
-    """An order of any of our accounts at the same broker that rests in this instrument's book at a limit."""
+class RestingView(Struct, frozen=True, gc=False, kw_only=True):
+    """An order of any of our accounts at the same broker that rests (or may) in an instrument's book at a limit."""
 
     account: AccountName
     client_order_id: ClientOrderId
     side: Side
     price: Decimal
+    instrument: str = ""
 
 
-class Definition(Struct, frozen=True, kw_only=True):
+class Definition(Struct, frozen=True, gc=False, kw_only=True):
     """An instrument as the broker itself defines it."""
 
     instrument: str
@@ -129,9 +131,21 @@ class Definition(Struct, frozen=True, kw_only=True):
     currency: str
     ts_expiry: Nanos | None = None     # None: it does not expire
     ts_roll: Nanos | None = None       # from when on no entry may be made in it
+    margin: Decimal | None = None      # that one unit ties up when it is opened; None: the broker does not tell
 
 
-class AccountView(Struct, frozen=True, kw_only=True):
+class DecisionView(Struct, frozen=True, gc=False, kw_only=True):
+    """A person's flatten that is in force for an account, as its command stands in the journal."""
+
+    command: str                       # `decision_digest` of the command
+    who: str
+    origin: str
+    seen: str                          # digest of the positions that were shown
+    ts: Nanos
+    instrument: str | None             # None: every one
+
+
+class AccountView(Struct, frozen=True, gc=False, kw_only=True):
     """One account: what its broker last proved, and what our ledger makes of it."""
 
     account: AccountName
@@ -148,15 +162,16 @@ class AccountView(Struct, frozen=True, kw_only=True):
     week_pnl: Decimal | None
     day_start_equity: Decimal | None
     consecutive_losses: int
-    margin_used: Decimal | None
+    margin_used: Decimal | None        # as the broker last said, and what was filled since; None: it does not tell
     position: Decimal                  # of this instrument, signed
     broker_position: Decimal | None    # of this instrument, as the broker last said
     orders_last_minute: int            # submits and modifies
     pair_may_rest: bool = False        # an emulated stop and target may both rest
-    value_last_minute: Decimal | None = Decimal(0)     # of the entries cleared in the last minute
+    value_last_minute: Decimal | None = None           # of the entries cleared in the last minute
+    ts_read: Nanos | None = None       # when the broker last told the whole account
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Limits(Struct, frozen=True, gc=False, kw_only=True):
     """SafeBroker's own limits, as published to sizing. There is no "unlimited"."""
 
     notional_per_order: Decimal
@@ -166,7 +181,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...]           # empty: any symbol of the lane, allowed in paper only
 
 
-class SourceRecord(Struct, frozen=True, kw_only=True):
+class SourceRecord(Struct, frozen=True, gc=False, kw_only=True):
     """The recent record of one source in one account, oldest first."""
 
     r_multiples: tuple[Decimal, ...]   # of the last 20 closed trades
@@ -174,7 +189,7 @@ class SourceRecord(Struct, frozen=True, kw_only=True):
     ts_last: Nanos | None = None       # when the last of the trades closed
 
 
-class Memory(Struct, frozen=True, kw_only=True):
+class Memory(Struct, frozen=True, gc=False, kw_only=True):
     """What the re-entry guard remembers of this account and underlying."""
 
     ts_stop_outs: tuple[tuple[str, Nanos], ...]       # (side, time) of stop-outs, newest last
@@ -183,7 +198,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     signal_keys: tuple[str, ...]                      # of recent cleared entries
 
 
-class GateView(Struct, frozen=True, kw_only=True, tag="view"):
+class GateView(Struct, frozen=True, gc=False, kw_only=True, tag="view"):
     """The world as one judgement saw it."""
 
     now: Nanos
@@ -196,8 +211,8 @@ class GateView(Struct, frozen=True, kw_only=True, tag="view"):
     micro: Instrument | None = None
     micro_mark: Mark | None = None
     account: AccountView
-    held: tuple[HeldView, ...]         # all accounts
-    pending: tuple[PendingView, ...]   # all accounts
+    held: tuple[HeldView, ...]         # of this account
+    pending: tuple[PendingView, ...]   # of this account
     all_orders_last_minute: int
     all_day_pnl: Decimal | None
     kill_epoch: int
@@ -220,7 +235,13 @@ class GateView(Struct, frozen=True, kw_only=True, tag="view"):
     micro_definition: Definition | None = None
     window: tuple[Decimal, Decimal] | None = None         # lowest and highest mid of the collar's window; None: not known
     micro_window: tuple[Decimal, Decimal] | None = None
-    resting: tuple[RestingView, ...] = ()      # of every account at the same broker, in this instrument and its micro
+    resting: tuple[RestingView, ...] | None = None     # the highest bid and the lowest offer of ours at this broker, in this
+                                                       # instrument and in its micro; None: not known
+    all_notional: Decimal | None = None        # value of all that is open or may still open, in every account
+    all_value_last_minute: Decimal | None = None       # of the entries of every account cleared in the last minute
+    day_type: str | None = None        # normal, trend_up, trend_down, range, event, half_day, opex, unknown; None: nobody says
+
+    decision: DecisionView | None = None       # the flatten of this account that is in force
 
     def feature(self, name: str) -> Feature | None:
         for feature in self.features:

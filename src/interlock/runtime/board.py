@@ -87,6 +87,7 @@ class Board:
         self._alarms: dict[str, Row] = {}
         self._killed: dict[str, Row] = {}
         self._feeds: dict[str, Row] = {}
+        self._questions: list[Row] = []
         self._count = 0                # numbers the rows of the logs, so that a page can tell them apart
         self._seq = 0                  # numbers the change messages
         self._changed: dict[str, None] = {}
@@ -225,6 +226,13 @@ class Board:
         if self._killed.pop(reach, None) is not None:
             self._changed["killed"] = None
 
+    def questions(self, rows: Iterable[Row]) -> None:
+        """All that waits for a person: id, kind, scope, account, text, state rows, digest, answers."""
+        found = list(rows)
+        if found != self._questions:
+            self._questions = found
+            self._changed["questions"] = None
+
     def feed(self, source: str, provenance: str, state: str, progress: float | None, rows: int,
              dropped: Mapping[str, int]) -> None:
         """A source of market data; `progress` is 0 to 1 through a recording, None where there is no end."""
@@ -335,6 +343,8 @@ class Board:
                 return [self._account_row(account, now) for account in self._accounts.values()]
             case "positions":
                 return self.positions()
+            case "questions":
+                return self._questions
             case _:
                 return list({"instruments": self._instruments, "lanes": self._lanes, "alarms": self._alarms,
                              "killed": self._killed, "feeds": self._feeds}[section].values())
@@ -374,5 +384,5 @@ class Board:
             new.append(numbered)
 
 
-_SECTIONS: Final = ("identity", "instruments", "lanes", "accounts", "positions", "alarms", "killed", "feeds")
+_SECTIONS: Final = ("identity", "instruments", "lanes", "accounts", "positions", "alarms", "killed", "feeds", "questions")
 """Parts that are sent whole whenever anything in them changed."""

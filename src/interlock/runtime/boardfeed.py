@@ -3,17 +3,37 @@
 from collections.abc import Callable, Iterable
 
 from interlock.config.schema import Config
+from interlock.engine.questions import questions
 from interlock.engine.step import Engine
 from interlock.intake.stage import Intake
 from interlock.model.account import ClosedTrade, Truth
-from interlock.model.command import Killed, Released
+from interlock.model.command import (
+    Decided,
+    Enabled,
+    Killed,
+    OrderAdopted,
+    PositionAdopted,
+    QuestionClosed,
+    QuestionOpened,
+    Released,
+)
 from interlock.model.entry import Payload
 from interlock.model.ids import AccountName
 from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
 from interlock.model.money import Nanos, plain
 from interlock.model.order import OrderRecord
-from interlock.model.record import Alarm, AlarmCleared, Attempt, FeedEnded, FeedOpened, StrategyDisabled
-from interlock.model.report import ORDER_REPORTS, OrderFilled
+from interlock.model.record import (
+    AccountFrozen,
+    AccountThawed,
+    Alarm,
+    AlarmCleared,
+    Attempt,
+    FeedEnded,
+    FeedOpened,
+    StrategyDisabled,
+    StrategyEnabled,
+)
+from interlock.model.report import ORDER_REPORTS, LineChanged, OrderFilled
 from interlock.model.signal import AlertAccepted, AlertDuplicate, AlertRefused, Held, Intent, RouteRefused
 from interlock.model.verdict import Cleared, Verdict
 from interlock.records import check_row, order_row, position_rows, status_rows
@@ -21,7 +41,7 @@ from interlock.runtime.board import Board
 from interlock.runtime.clock import WALL
 
 SHOWN_AGAIN = (Verdict, OrderFilled, AlertAccepted, AlertRefused, AlertDuplicate, RouteRefused, Intent, ClosedTrade, Alarm,
-               AlarmCleared, Killed, Released, FeedOpened, FeedEnded, StrategyDisabled, Bar)
+               AlarmCleared, Killed, Released, FeedOpened, FeedEnded, StrategyDisabled, StrategyEnabled, Bar)
 """What the page is told again of the record's last entries after a start."""
 
 
@@ -64,7 +84,7 @@ class BoardFeed:
         engine, intake = self._engine, self._intake
         if engine is None or intake is None:
             return
-        truths = {account: truth_of(engine, account) for account in engine.setup.accounts}
+        truths = {account: truth_of(engine, account, engine.now) for account in engine.setup.accounts}
         lanes, accounts = status_rows(self._config, engine, intake.fires_left(), truths=truths)
         for lane in lanes:
             self.board.lane(lane["name"], lane["mode"], lane["strategies"], lane["accounts"])
@@ -80,6 +100,7 @@ class BoardFeed:
                 enabled=row["enabled"], frozen_by=engine.latches.frozen_by(account), account_id=row["account_id"],
                 equity=_text(equity), cash=_text(cash), day_pnl=_text(day_pnl), currency=engine.setup.accounts[account].currency)
         self._value()
+        self._ask()
         if self._feed is not None:
             self.board.feed(self._feed.source, self._feed.provenance, "ended" if engine.feed_ended else "running",
                             None if self.progress is None else self.progress(), self.rows, self._feed.dropped)
@@ -134,6 +155,16 @@ class BoardFeed:
                 board.alarm_cleared(payload.key)
             case Killed() | Released():
                 self._latched()
+                self._ask()
+            case QuestionOpened() | QuestionClosed() | Decided() | Enabled() | AccountFrozen() | AccountThawed() | LineChanged():
+                self._ask()
+            case PositionAdopted():
+                self._positions()
+            case OrderAdopted():
+                self._order(engine.execution.orders.by_id(payload.client_order_id))
+            case StrategyEnabled():
+                board.alarm_cleared(f"strategy.{payload.lane}.{payload.strategy}")
+                self._ask()
             case StrategyDisabled():
                 board.alarm(f"strategy.{payload.lane}.{payload.strategy}", "critical",
                             f"strategy {payload.strategy} is disabled: {payload.why}")
@@ -167,6 +198,13 @@ class BoardFeed:
     def _order(self, record: OrderRecord | None) -> None:
         if record is not None:
             self.board.order(order_row(record))
+
+    def _ask(self) -> None:
+        """What waits for a person, as it stands now."""
+        if self._engine is not None:
+            self.board.questions([{"id": each.id, "kind": each.kind, "scope": each.scope, "account": each.account,
+                                   "text": each.text, "state": [list(row) for row in each.state], "digest": each.digest,
+                                   "answers": list(each.answers)} for each in questions(self._engine)])
 
     def _latched(self) -> None:
         engine = self._engine
@@ -204,16 +242,16 @@ class BoardFeed:
             self.board.mark(position.account, position.instrument, plain(worth), plain(abs(position.quantity) * mid * multiplier))
 
 
-def truth_of(engine: Engine, account: AccountName) -> tuple[str, str]:
-    """The label of an account and the evidence for it, on the engine clock."""
+def truth_of(engine: Engine, account: AccountName, now: Nanos) -> tuple[str, str]:
+    """The label of an account and the evidence for it, at `now` on the engine clock."""
     line = engine.latches.lines[account]
-    label = engine.views.truth(account, engine.now)
+    label = engine.views.truth(account, now)
     if line.environment is None:
         return label.value, "the broker has not answered yet"
-    proof = engine.views.proof(account, engine.now)
+    proof = engine.views.proof(account, now)
     if not line.is_up or proof is None:
         return label.value, "the line to the broker is down"
-    return label.value, f"{line.account_id}, last proof {max(0, engine.now - proof) / 1e9:.0f} s ago"
+    return label.value, f"{line.account_id}, last proof {max(0, now - proof) / 1e9:.0f} s ago"
 
 
 def evidence_of(engine: Engine, account: AccountName) -> str:

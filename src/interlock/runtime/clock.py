@@ -1,27 +1,55 @@
 """The engine clock: int64 nanoseconds UTC, never backwards. One per state directory; its source never changes."""
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from interlock.errors import InvariantBroken
-from interlock.model.money import Nanos
+from interlock.model.money import MINUTE, SECOND, Nanos
+from interlock.storage.lease import boot_clock
 
 WALL: Final = "wall"
 PLAYBACK: Final = "playback"
 VIRTUAL: Final = "virtual"
+STEP_MIN: Final[Nanos] = SECOND // 20
+"""A smaller difference between the two clocks of the host, from one look to the next, is no setting of one."""
+STEP_LIFE: Final[Nanos] = MINUTE
 
 
 class WallClock:
-    """Engine time is wall time; a step back of the host's clock makes it stand, not run back."""
+    """Engine time is wall time, and never runs back. Where the host's clock has been set back it neither stands (a desk whose
+    time stands is deaf) nor follows: it runs on at half the pace until the host's clock has come up with it.
+
+    `off` says how far it cannot be believed: how far it is ahead of the host, or by how much the host's clock was set.
+    """
 
     kind = WALL
 
-    def __init__(self, floor: Nanos = 0) -> None:
+    def __init__(self, floor: Nanos = 0, *, wall: Callable[[], Nanos] | None = None, boot: Callable[[], Nanos] = boot_clock) -> None:
         self._now = floor
+        self._wall = wall or (lambda: time.time_ns())
+        self._boot = boot
+        self._ran: Nanos | None = None     # boot clock at the last look
+        self._skew: Nanos = 0              # wall less boot clock at the last look
+        self._step: Nanos = 0
+        self._ts_step: Nanos = 0
+        self._ahead: Nanos = 0
 
     def now(self) -> Nanos:
-        self._now = max(self._now, time.time_ns())
+        wall, boot = self._wall(), self._boot()
+        if self._ran is not None and abs(wall - boot - self._skew) > STEP_MIN:
+            self._step, self._ts_step = wall - boot - self._skew, boot
+        if wall >= self._now:
+            self._now = wall
+        elif self._ran is not None:
+            self._now += max(0, boot - self._ran) // 2
+        self._ran, self._skew, self._ahead = boot, wall - boot, self._now - wall
         return self._now
+
+    def off(self) -> Nanos:
+        """How far ahead of the host it is, or how far the host's clock was set within the last minute; the worse of the two."""
+        is_recent = self._step != 0 and self._boot() - self._ts_step < STEP_LIFE
+        return max(self._ahead, self._step if is_recent else 0, key=abs)
 
     def target(self) -> Nanos:
         """Up to which engine time everything is due."""

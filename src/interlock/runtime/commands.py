@@ -9,10 +9,12 @@ import msgspec
 
 from interlock.config import build
 from interlock.config.load import load
-from interlock.engine.commands import answer, outcome
+from interlock.engine.commands import NEED_ENGINE, answer, outcome
+from interlock.engine.questions import Question, digest_of, positions_state, questions
 from interlock.errors import InputError, JournalDamaged, LeaseHeld, StorageError
 from interlock.model.command import Command, CommandGiven, Kill
 from interlock.model.entry import Payload
+from interlock.model.ids import AccountName
 from interlock.records import Records
 from interlock.runtime.control import ask
 from interlock.runtime.inbox import writable
@@ -22,6 +24,25 @@ from interlock.storage.reserve import Reserve
 
 PATIENCE_S = 60.0
 """How long a command waits for an engine that starts or stops just now and holds the lease without answering."""
+
+
+def open_questions(directory: Path) -> tuple[Question, ...]:
+    """Everything that waits for a person: as the engine that runs has it, or as the record left it."""
+    found = ask(directory, "questions")
+    if found is not None:
+        return msgspec.convert(found, tuple[Question, ...])
+    with Records.open(directory) as records:
+        return questions(records.engine)
+
+
+def shown_positions(directory: Path, account: AccountName | None, instrument: str | None) -> dict[str, Any]:
+    """What a flatten of this reach is decided on: {"state": rows, "digest"}."""
+    found: dict[str, Any] | None = ask(directory, "positions_state", account=account, instrument=instrument)
+    if found is not None:
+        return found
+    with Records.open(directory) as records:
+        state = positions_state(records.engine, account, instrument)
+    return {"state": [list(row) for row in state], "digest": digest_of(state)}
 
 
 def give(directory: Path, command: Command) -> dict[str, Any]:
@@ -56,6 +77,9 @@ def _append(directory: Path, command: Command, who: str) -> dict[str, Any]:
 
 def _write(directory: Path, command: Command, who: str, *, spends_reserve: bool = False) -> dict[str, Any]:
     """Take the lease and append the command and its outcome ourselves; the next start finds it in the record."""
+    if isinstance(command, NEED_ENGINE):
+        raise InputError(f"[command.needs_engine] no engine runs in {directory}, and this can be asked of a running one alone; "
+                         f"start it with `interlock run --state {directory}`")
     config = load(directory).config
     with state_place(directory, "interlock command", spends_reserve=spends_reserve) as place:
         opened = open_journal(place.store)
@@ -66,7 +90,7 @@ def _write(directory: Path, command: Command, who: str, *, spends_reserve: bool 
         setup = build.setup(config, digest="", epoch=0, state_id="", clock="wall", is_simulated=True, fed=())
         ts = max(opened.ts, engine.now)
         given = CommandGiven(command, who, "cli", ts)
-        outputs: list[Payload] = list(answer(given, setup, engine.latches, engine.ledger, engine.execution))
+        outputs: list[Payload] = list(answer(given, engine, ts, setup))
         seq, _ = opened.journal.append(ts, given)
         for output in outputs:
             opened.journal.append(ts, output, cause=seq)

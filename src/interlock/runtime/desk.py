@@ -16,13 +16,13 @@ from interlock.engine.step import Engine
 from interlock.errors import InterlockError, InvariantBroken, NotCleared, NotSent, OutcomeUnknown, StorageError
 from interlock.intake.stage import Intake
 from interlock.model.clearance import Clearance
-from interlock.model.command import CommandGiven
+from interlock.model.command import CommandGiven, Reconnecting
 from interlock.model.entry import Payload
 from interlock.model.ids import AccountName
 from interlock.model.market import MarketState, Proof, Quote, Trade
 from interlock.model.money import Nanos
 from interlock.model.record import Attempt, CancelRequested, LookupRequested, ReadRequested
-from interlock.model.report import CancelRejected, ReadFailed, Report, WriteRefused, WriteUnknown
+from interlock.model.report import CancelRejected, LineChanged, ReadFailed, Report, WriteRefused, WriteUnknown
 from interlock.model.signal import AlertReceived
 from interlock.ports import Batch
 from interlock.runtime.clock import WALL, Clock
@@ -34,7 +34,7 @@ from interlock.storage.journal import Journal
 log = structlog.get_logger("interlock.desk")
 
 MARKET: Final = frozenset((Quote, Trade, MarketState, Proof))
-ACTS: Final = frozenset((Attempt, CancelRequested, LookupRequested, ReadRequested))
+ACTS: Final = frozenset((Attempt, CancelRequested, LookupRequested, ReadRequested, Reconnecting))
 """What leaves for a broker once it is durable."""
 RELEASED: Final = ACTS | {Clearance}
 
@@ -204,6 +204,8 @@ class Desk:
                 acts.append(_bind(self._lookup, payload))
             elif isinstance(payload, ReadRequested):
                 acts.append(_bind(self._read, payload))
+            elif isinstance(payload, Reconnecting):
+                acts.append(_bind(self._reconnect, payload))
         for act in acts:
             if not self._is_wall:
                 await self._stand(act())   # the clock stands until the answer is there
@@ -262,6 +264,15 @@ class Desk:
             self.inbox.put(await self._brokers[request.account].read(request.account))
         except InterlockError as error:
             self.inbox.put(ReadFailed(request.account, str(error)))
+
+    async def _reconnect(self, request: Reconnecting) -> None:
+        """The new line tells of itself; one that stays down is said here."""
+        try:
+            await self._brokers[request.account].reconnect()
+        except InterlockError as error:
+            line = self.engine.latches.lines[request.account]
+            self.inbox.put(LineChanged(request.account, False, line.connection, str(error)))
+        self.inbox.wake()
 
     # -- the inbox
 

@@ -10,18 +10,23 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from interlock.brokers.safe import SafeBroker
-from interlock.model.ids import AccountName
-from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
+from interlock.model.market import Bar, MarketState, Quote, Trade
 from interlock.model.money import SECOND, Nanos
-from interlock.model.record import FeedEnded, ReadRequested, Tick
-from interlock.model.report import LineChanged
-from interlock.runtime.clock import WALL, Clock, PlaybackClock
+from interlock.model.record import FeedEnded, Reading, ReadRequested, Tick
+from interlock.runtime.clock import WALL, Clock, PlaybackClock, WallClock
+from interlock.runtime.connect import LocalVenue, Venue
 from interlock.runtime.desk import Desk
+from interlock.runtime.heartbeat import GAP_TOLD, Heartbeat
 
 MarketMessage = Quote | Trade | MarketState | Bar
 
 TURNS_MAX: Final = 4096
 """Deliveries between two looks at the event loop."""
+PATIENCE_MAX: Final = 1.0
+"""Seconds that the loop waits at most: a loop that waits does not beat."""
+CLOCK_EVERY: Final[Nanos] = 10 * SECOND
+CLOCK_MOVED: Final[Nanos] = SECOND // 20
+"""A clock that is off by so much more or less than before is told at once."""
 
 
 class Source(Protocol):
@@ -41,37 +46,16 @@ class Source(Protocol):
         ...
 
 
-class Venue(Protocol):
-    """A venue that lives in this process and is moved by the engine clock."""
-
-    @property
-    def accounts(self) -> Sequence[AccountName]: ...
-
-    @property
-    def ping(self) -> Callable[[Nanos], list[Proof]]: ...
-
-    @property
-    def on_market(self) -> Callable[[MarketMessage], None]: ...
-
-    @property
-    def recall(self) -> Callable[[MarketMessage], None]: ...
-
-    @property
-    def advance(self) -> Callable[[Nanos], None]: ...
-
-    @property
-    def next_due(self) -> Callable[[], Nanos | None]: ...
-
-
 class Driver:
     """Runs one desk on one source until it is told to stop, or (replay) until the source and the venues are done."""
 
     def __init__(self, desk: Desk, source: Source, venues: Sequence[tuple[Venue, SafeBroker]], *, reconcile: Nanos,
-                 ends_with_source: bool) -> None:
+                 ends_with_source: bool, heartbeat: Heartbeat | None = None) -> None:
         self.desk = desk
         self.source = source
         self.clock: Clock = desk.clock
         self._venues = tuple(venues)
+        self._local = tuple((venue, safe) for venue, safe in venues if isinstance(venue, LocalVenue))
         self._is_wall = desk.clock.kind == WALL
         self._reconcile = reconcile
         self._ends_with_source = ends_with_source
@@ -80,8 +64,11 @@ class Driver:
         self._has_ended = desk.engine.feed_ended
         self._has_begun = False
         desk.pump = self._pump
+        self.heartbeat = heartbeat
         self._next_ping = 0
         self._next_read = 0
+        self._next_clock = 0
+        self._off: Nanos = 0
 
     def stop(self) -> None:
         """Ask the loop to end after the turn it is in."""
@@ -95,15 +82,19 @@ class Driver:
 
     async def run(self) -> None:
         """Raises StorageError when the journal can no longer be written, InvariantBroken for a mistake of our own."""
-        for venue, _ in self._venues:
-            for account in venue.accounts:
-                self.desk.turn(LineChanged(account, True, 1, "connected"))
+        for venue, safe in self._venues:
+            await venue.open()
+            for report in safe.drain():
+                self.desk.turn(report)
         for message in self.desk.engine.marks.latest():       # the last prices, which nobody tells again after a restart
-            for venue, safe in self._venues:
-                venue.recall(message)
+            for local, _ in self._local:
+                local.recall(message)
+            for _, safe in self._venues:
                 safe.on_market(message)
         rounds = 0
         while not self._is_stopping:
+            if rounds and self.heartbeat is not None:
+                self._tell_gap(self.heartbeat.passed())
             delivered = self._deliver()
             self._drain()
             taken = self.desk.take(TURNS_MAX)
@@ -162,7 +153,7 @@ class Driver:
             if wake is not None and wake <= due:
                 desk.turn(Tick())
             elif venue_due is not None and venue_due <= due:
-                for venue, _ in self._venues:
+                for venue, _ in self._local:
                     venue.advance(due)
                 self._drain()
             else:
@@ -171,8 +162,9 @@ class Driver:
 
     def _deliver_data(self) -> None:
         message = self.source.take()
-        for venue, safe in self._venues:
+        for venue, _ in self._local:
             venue.on_market(message)
+        for _, safe in self._venues:
             safe.on_market(message)
         # What the venue made of it happened before the row was known to us: its reports come first.
         self._drain()
@@ -185,8 +177,14 @@ class Driver:
         if not self._is_wall:
             return 0
         now = self.clock.now()
+        off = self.clock.off() if isinstance(self.clock, WallClock) else 0
+        if now >= self._next_clock or abs(off - self._off) > CLOCK_MOVED:
+            self._next_clock, self._off = now + CLOCK_EVERY, off
+            self.desk.turn(Reading("clock_offset", "", round(off / SECOND, 3)))
         if now >= self._next_ping:
             self._next_ping = now + SECOND
+            for local, _ in self._local:
+                local.advance(now)         # so that the time it answers with is that of its answer
             for venue, _ in self._venues:
                 for proof in venue.ping(now):
                     self.desk.turn(proof)
@@ -194,22 +192,28 @@ class Driver:
             if self._next_read:
                 for venue, _ in self._venues:
                     for account in venue.accounts:
-                        self.desk.turn(ReadRequested(account, "every reconcile"))
+                        if self.desk.engine.latches.is_up(account):    # nobody asks over a line that is down
+                            self.desk.turn(ReadRequested(account, "every reconcile"))
             self._next_read = now + self._reconcile
         return 0
+
+    def _tell_gap(self, gap: Nanos) -> None:
+        """A loop that did not come round (it hung, or the machine slept) is told of; in playback nothing depends on it."""
+        if self._is_wall and gap > GAP_TOLD:
+            self.desk.turn(Reading("loop_gap", "", round(gap / SECOND, 3)))
 
     def _pump(self) -> bool:
         due = self._venue_due()
         if due is None:
             return False
         self.clock.move(due)
-        for venue, _ in self._venues:
+        for venue, _ in self._local:
             venue.advance(due)
         return True
 
     def _venue_due(self) -> Nanos | None:
         due = None
-        for venue, _ in self._venues:
+        for venue, _ in self._local:
             at = venue.next_due()
             if at is not None and (due is None or at < due):
                 due = at
@@ -228,4 +232,4 @@ class Driver:
             waits.append(self.clock.seconds_until(self._next_ping))
         elif not dues:
             waits.append(0.5)
-        return min(waits, default=0.5)
+        return min(PATIENCE_MAX, *waits)

@@ -9,14 +9,15 @@ from interlock.config import build, secrets
 from interlock.config.schema import Config
 from interlock.errors import ConfigError
 from interlock.model.money import MINUTE
+from interlock.runtime import live
 from interlock.runtime.clock import WALL
 
 SPACE_MIN = 64 * 1024 * 1024
 """Bytes that must be free in the state directory: the emergency reserve and room for a day's journal."""
 
 
-def problems(directory: Path, config: Config) -> list[str]:
-    """One sentence per problem, each saying what to do; empty when it would start."""
+def problems(directory: Path, config: Config, units: Path | None = None) -> list[str]:
+    """One sentence per problem, each saying what to do; empty when it would start. `units` holds service files to look at."""
     found: list[str] = []
     if not os.access(directory, os.W_OK | os.X_OK):
         found.append(f"{directory} cannot be written; the journal lives there, so give this user write access")
@@ -40,8 +41,8 @@ def problems(directory: Path, config: Config) -> list[str]:
             build.faults(broker)
     except ConfigError as error:
         found.append(str(error))
-    if config.desk.mode == "live":
-        found.append("desk.mode is live, but no live broker is configured: the paper venue is the only broker here")
+    found.extend(live.problems(config))
+    found.extend(live.persisted(live.unit_places(directory, units)))
     if config.web.host not in ("127.0.0.1", "::1", "localhost"):
         found.append(f"web.host is {config.web.host!r}: the page binds to loopback alone; a proxy goes before the hook port")
     for key, port in (("web.port", config.web.port), ("web.hook_port", config.web.hook_port)):

@@ -5,9 +5,8 @@ import secrets as randomness
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from interlock import __version__
 from interlock.brokers.paper.paper import Paper
@@ -25,14 +24,16 @@ from interlock.model.command import CommandGiven, Kill
 from interlock.model.entry import Payload
 from interlock.model.ids import AccountName
 from interlock.model.money import SECOND
-from interlock.model.record import ConfigRead, FeedOpened, Header, Started, Stopped, TapeMark
+from interlock.model.record import ConfigRead, FeedOpened, Header, LiveStarted, Started, Stopped, TapeMark
 from interlock.model.tape import MarketMessage
-from interlock.ports import Capabilities
 from interlock.records import JOURNAL, build_digest
+from interlock.runtime import live, rescued
 from interlock.runtime.clock import WALL, Clock
+from interlock.runtime.connect import Connector, Venue, connect_configured
 from interlock.runtime.desk import Desk, Watcher
 from interlock.runtime.driver import Driver
 from interlock.runtime.epochs import EpochRecord
+from interlock.runtime.heartbeat import Heartbeat
 from interlock.runtime.inbox import Inbox
 from interlock.runtime.sources import Market
 from interlock.storage.chain import Kept
@@ -58,6 +59,14 @@ class Place:
 
     def lease_epoch(self) -> int:
         return 0 if self.lease is None else self.lease.read_epoch()
+
+    def heartbeat(self) -> Heartbeat | None:
+        """What renews the lease; None where there is none."""
+        return None if self.lease is None or self.directory is None else Heartbeat.of(self.directory, self.lease)
+
+    def committer(self) -> Committer:
+        """Who commits to the store, one batch after the other."""
+        return Committer(self.store)
 
 
 @contextmanager
@@ -90,11 +99,13 @@ class Built:
     intake: Intake
     setup: Setup
     opened: Opened
-    papers: tuple[Paper, ...]
+    venues: tuple[Venue, ...]
     committer: Committer
     place: Place
     state_id: str
     notes: tuple[str, ...]
+    watch: live.LiveWatch
+    opening: LiveStarted | None        # how a live desk began
     unverified: int                    # entries that the restart took on the snapshot's word; check them before driving a
                                        # recording, beside driving a desk on the wall clock, whose entries wait
 
@@ -107,16 +118,25 @@ class Built:
                 self._commit_last()
             self.committer.close()
         finally:
-            for paper in self.papers:
-                paper.close()
+            for venue in self.venues:
+                venue.close()
+
+    @property
+    def papers(self) -> tuple[Paper, ...]:
+        """The paper venues of this process."""
+        papers: list[Any] = [venue for venue in self.venues if isinstance(venue, Paper)]
+        return tuple(papers)
 
     def _commit_last(self) -> None:
         self.committer.commit_now(self.desk.seal(with_snapshot=True))
 
 
 def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, watchers: Sequence[Watcher] = (),
-               ends_with_market: bool, with_digest: bool = False, snapshot_every: int | None = None) -> Built:
+               ends_with_market: bool, with_digest: bool = False, snapshot_every: int | None = None,
+               connect: Connector = connect_configured, start: live.Start = live.NOBODY) -> Built:
     """Everything between a configuration and a desk at the journal's end: restored, folded, started, not yet driven.
+
+    `connect` makes its venues, which are connected when it is driven. `start` says who began a live desk, and with which keys.
 
     Raises ConfigError, StorageError, JournalDamaged, or InvariantBroken for a record that cannot be folded.
     """
@@ -129,21 +149,26 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     epoch = 0 if begun.config is None else begun.config.epoch
     if opened.ts:
         clock.move(opened.ts)
+    approved = live.check_approval(begun.config, loaded, start.approved)
+    opening = live.opened(config.desk.mode, start, was_clean=begun.is_stopped, approved=approved)
     is_new_config = begun.config is None or begun.config.digest != loaded.digest
     setup = build.setup(config, digest=loaded.digest, epoch=epoch + is_new_config, state_id=header.state_id, clock=clock.kind,
                         is_simulated=market.is_simulated, fed=market.fed)
     signer = Signer()
     engine = Engine(setup, signer)
     intake = build.intake_stage(config, setup.sessions)
-    notes = (*opened.notes, *made_elsewhere, *_restore(engine, intake, snapshot, place.store))
+    notes = (*opened.notes, *live.notes(config.desk.mode, start, begun.build), *made_elsewhere,
+             *_restore(engine, intake, snapshot, place.store))
     inbox = Inbox()
     epochs = EpochRecord(kill=engine.kill_epoch, config=setup.config_epoch, lease=place.lease_epoch)
-    committer = Committer(place.store)
-    papers, brokers = _brokers(config, setup, place, clock, signer, epochs, inbox)
+    committer = place.committer()
+    venues = tuple(connect(config, setup, place.directory, clock, inbox.wake))
+    watch = live.LiveWatch(config.desk.mode, {name: account.number for name, account in setup.accounts.items()})
+    heartbeat = place.heartbeat()
+    brokers = _brokers(venues, setup, clock, signer, epochs, inbox, watch.confirmed, heartbeat)
     desk = Desk(engine=engine, intake=intake, journal=opened.journal, committer=committer, clock=clock, epochs=epochs,
-                brokers=brokers, inbox=inbox, watchers=tuple(watchers),
+                brokers=brokers, inbox=inbox, watchers=(watch, *watchers, *_forgetters(place)),
                 snapshot_every=snapshot_every or config.desk.snapshot_every)
-    safes = {id(paper): next(brokers[account] for account in paper.accounts) for paper in papers}
     if opened.journal.head[0] == 0:
         desk.turn(header)
     unverified = 0 if snapshot is None else snapshot.seq
@@ -151,12 +176,19 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
         place.lease.retake()           # a long restart; nothing has been written under the old epoch
     desk.turn(Started(build_digest(), __version__, place.lease_epoch(), signer.public_hex(), begun.is_stopped, opened.cut,
                       unverified if clock.kind == WALL else 0))
+    if opening is not None:
+        desk.turn(opening)
     if is_new_config:
         desk.turn(ConfigRead(loaded.digest, loaded.canonical, epoch + 1))
+    rescue = rescued.found(place.directory)
+    if rescue is not None:
+        desk.turn(rescue)              # what was killed from outside stays killed until a person releases it
     _open_feed(desk, engine, market)
-    driver = Driver(desk, market.source(engine.rows_fed), [(paper, safes[id(paper)]) for paper in papers],
-                    reconcile=config.desk.reconcile_seconds * SECOND, ends_with_source=ends_with_market)
-    return Built(desk, driver, engine, intake, setup, opened, papers, committer, place, header.state_id, notes, unverified)
+    driver = Driver(desk, market.source(engine.rows_fed), [(venue, brokers[venue.accounts[0]]) for venue in venues],
+                    reconcile=config.desk.reconcile_seconds * SECOND, ends_with_source=ends_with_market,
+                    heartbeat=heartbeat)
+    return Built(desk, driver, engine, intake, setup, opened, venues, committer, place, header.state_id, notes, watch, opening,
+                 unverified)
 
 
 def local_key(directory: Path) -> bytes:
@@ -240,30 +272,32 @@ def _restore(engine: Engine, intake: Intake, snapshot: Resume | None, store: Kep
     return notes
 
 
-def _brokers(config: Config, setup: Setup, place: Place, clock: Clock, signer: Signer, epochs: EpochRecord, inbox: Inbox
-             ) -> tuple[tuple[Paper, ...], Mapping[AccountName, SafeBroker]]:
-    papers: list[Paper] = []
+def _brokers(venues: Sequence[Venue], setup: Setup, clock: Clock, signer: Signer, epochs: EpochRecord, inbox: Inbox,
+             confirmed: live.Confirmed, heartbeat: Heartbeat | None) -> Mapping[AccountName, SafeBroker]:
+    """A SafeBroker before each venue, by account."""
     brokers: dict[AccountName, SafeBroker] = {}
-    for name, broker in config.brokers.items():
-        accounts = {AccountName(account): entry for account, entry in config.accounts.items() if entry.broker == name}
-        if not accounts:
-            continue
-        balances: dict[str, Decimal] = {account: entry.balance for account, entry in accounts.items()}
-        paper = Paper(setup.instruments, balances, path=None if place.directory is None else place.directory / f"{name}-book.db",
-                      rules=build.matching_rules(broker), plan=build.faults(broker),
-                      capabilities=Capabilities(has_native_brackets=broker.has_native_brackets, has_replace=broker.has_replace,
-                                                visibility_delay=broker.visibility_delay_ms * build.MILLISECOND),
-                      clock=clock)
 
-        def trip(account: AccountName, why: str) -> None:
-            inbox.put(CommandGiven(Kill(why=why, account=account), "safebroker", "limit", clock.now()))
+    def trip(account: AccountName, why: str) -> None:
+        inbox.put(CommandGiven(Kill(why=why, account=account), "safebroker", "limit", clock.now()))
 
-        safe = SafeBroker(paper.broker, keys=signer.public_keys(), state_id=setup.state_id, epochs=epochs, now=clock.now,
-                          instruments=setup.instruments, limits={account: setup.accounts[account].limits for account in accounts},
-                          accounts=dict.fromkeys(accounts, AccountFacts(is_paper=True)), trip=trip)
-        papers.append(paper)
-        brokers.update(dict.fromkeys(accounts, safe))
-    return tuple(papers), brokers
+    def halt(why: str) -> None:
+        inbox.put(CommandGiven(Kill(why=why), "safebroker", "egress", clock.now()))
+
+    for venue in venues:
+        safe = SafeBroker(venue.broker, keys=signer.public_keys(), state_id=setup.state_id, epochs=epochs, now=clock.now,
+                          instruments=setup.instruments,
+                          limits={account: setup.accounts[account].limits for account in venue.accounts},
+                          accounts={account: AccountFacts(is_paper=venue.is_simulator, mode=setup.mode,
+                                                          account_id=setup.accounts[account].number or None)
+                                    for account in venue.accounts},
+                          trip=trip, halt=halt, confirmations=confirmed,
+                          beat_age=None if heartbeat is None or clock.kind != WALL else heartbeat.age)
+        brokers.update(dict.fromkeys(venue.accounts, safe))
+    return brokers
+
+
+def _forgetters(place: Place) -> tuple[Watcher, ...]:
+    return () if place.directory is None else (rescued.Forget(place.directory),)
 
 
 def _open_feed(desk: Desk, engine: Engine, market: Market) -> None:

@@ -87,6 +87,13 @@ class Lease:
             raise
         return cls(directory, lock, record, now_boot)
 
+    @classmethod
+    def seize(cls, directory: Path | str, holder: str, now_boot: Callable[[], Nanos] = boot_clock) -> "Lease":
+        """Begin the next epoch over the head of a holder that hangs, whose lock stays with it: from now on its writes are
+        refused, and so are its renewals. For the rescue alone. Raises StorageError."""
+        directory = Path(directory)
+        return cls(directory, -1, _begin_epoch(directory, holder, now_boot), now_boot)
+
     @property
     def epoch(self) -> int:
         """The epoch that this holder began."""
@@ -154,9 +161,8 @@ class Lease:
 
 
 def overrule(directory: Path | str, holder: str, now_boot: Callable[[], Nanos] = boot_clock) -> int:
-    """Begin the next epoch over the head of a holder that hangs, without its lock: from now on its writes are refused,
-    and so are its renewals. For the rescue alone. Raises StorageError; the epoch otherwise."""
-    return _begin_epoch(Path(directory), holder, now_boot).epoch
+    """`Lease.seize` for who keeps nothing of it: the epoch that began. Raises StorageError."""
+    return Lease.seize(directory, holder, now_boot).epoch
 
 
 def _open_lock(path: Path) -> int:

@@ -8,6 +8,7 @@ from interlock.errors import StorageError
 from interlock.storage.files import PRIVATE, sync_directory
 
 SIZE: Final = 4 << 20
+FILE_NAME: Final = "reserve.ballast"
 
 
 class Reserve:
@@ -17,7 +18,7 @@ class Reserve:
     """
 
     def __init__(self, directory: Path | str, size: int = SIZE) -> None:
-        self.path = Path(directory) / "reserve.ballast"
+        self.path = Path(directory) / FILE_NAME
         self._size = size
         self.refill()
 
@@ -32,17 +33,7 @@ class Reserve:
 
     def spend(self) -> int:
         """Free the room; how many bytes. Raises StorageError when the file system does not let us."""
-        try:
-            freed = self.path.stat().st_size
-            handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.ftruncate(handle, 0)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise StorageError(f"{self.path}: the reserve cannot be freed: {error.strerror}") from error
-        return freed
+        return _spend(self.path)
 
     def refill(self) -> None:
         """Set the room aside again. Raises StorageError naming what is missing; then what fits is given back."""
@@ -68,6 +59,29 @@ class Reserve:
         left = self._size - os.lseek(handle, 0, os.SEEK_END)
         while left > 0:
             left -= os.write(handle, bytes(min(left, 1 << 16)))
+
+
+def spend(directory: Path | str) -> int:
+    """Free the reserve of a directory from outside, without asking that it be whole: how many bytes; 0 where there is none.
+
+    Raises StorageError when the file system does not let us.
+    """
+    path = Path(directory) / FILE_NAME
+    return _spend(path) if path.exists() else 0
+
+
+def _spend(path: Path) -> int:
+    try:
+        freed = path.stat().st_size
+        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.ftruncate(handle, 0)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise StorageError(f"{path}: the reserve cannot be freed: {error.strerror}") from error
+    return freed
 
 
 def _free(directory: Path) -> str:

@@ -14,12 +14,25 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from interlock.errors import StorageError
-from interlock.model.command import Command, DisableAccount, EnableAccount, Kill, Release
+from interlock.errors import InterlockError, StorageError
+from interlock.model.command import (
+    Command,
+    ConfirmAccount,
+    Decide,
+    DeclineLive,
+    DisableAccount,
+    Enable,
+    EnableAccount,
+    Flatten,
+    Kill,
+    Reconcile,
+    Reconnect,
+    Release,
+)
 from interlock.model.ids import AccountName, LaneName
 from interlock.runtime.board import Board
 from interlock.web.auth import Entrance, Guard
-from interlock.web.door import CommandDoor
+from interlock.web.door import CommandDoor, DrillDoor, LiveDoor, PositionsDoor
 from interlock.web.plain import NOT_BUILT
 from interlock.web.socket import Pages
 
@@ -42,16 +55,59 @@ class KillAsk(Ask):
     scope: Literal["risk", "all"] = "risk"
     lane: Name | None = None
     account: Name | None = None
+    number: Annotated[str, Field(max_length=64)] = ""      # of a live account that is not confirmed, for scope "all"
 
 
 class ReleaseAsk(Ask):
     phrase: Annotated[str, Field(max_length=100)]
+    seen: Annotated[str, Field(max_length=64)] = ""
     lane: Name | None = None
     account: Name | None = None
 
 
 class DisableAsk(Ask):
     why: Why
+
+
+class ConfirmAsk(Ask):
+    """`typed` is the account's full number; `seen` the digest of what was shown beside the field."""
+
+    account: Name
+    typed: Annotated[str, Field(min_length=1, max_length=64)]
+    seen: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class AnswerAsk(Ask):
+    """The answer to a question that waits; `seen` is the digest of what the page showed of it."""
+
+    question: Annotated[str, Field(min_length=1, max_length=200)]
+    answer: Name
+    seen: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class FlattenAsk(Ask):
+    """`confirm` is what the person typed, `seen` the digest of the positions that the page showed."""
+
+    why: Why
+    confirm: Literal["FLATTEN"]
+    seen: Annotated[str, Field(min_length=1, max_length=64)]
+    account: Name | None = None
+    instrument: Name | None = None
+    number: Annotated[str, Field(max_length=64)] = ""      # of a live account that is not confirmed
+
+
+class ReconcileAsk(Ask):
+    account: Name | None = None
+
+
+class DrillAsk(Ask):
+    orders: Annotated[int, Field(ge=1, le=200)] = 20
+
+
+class DeclineAsk(Ask):
+    """`confirm` is what the person chose; ending a live desk takes that word."""
+
+    confirm: Literal["DECLINE"]
 
 
 class Json(Response):
@@ -75,11 +131,13 @@ class Assets(StaticFiles):
 
 def create_app(*, board: Board, door: CommandDoor, token: str, hook: ASGIApp | None,
                health: Callable[[], dict[str, Any] | None], static: Path | None = STATIC,
-               answer_within: float = ANSWER_WITHIN) -> FastAPI:
+               answer_within: float = ANSWER_WITHIN, live_door: LiveDoor | None = None,
+               positions_shown: PositionsDoor | None = None, drill: DrillDoor | None = None) -> FastAPI:
     """The ASGI application of the main port.
 
     `health` answers None while the desk starts, else what `/health` shows. `hook` is served under `/hook/` as it is.
-    `token` is kept as a digest only.
+    `token` is kept as a digest only. `live_door` shows live accounts to the person who is to confirm them,
+    `positions_shown` what a flatten is decided on; `drill` holds a kill drill.
     """
     app = FastAPI(title="Interlock", docs_url=None, redoc_url=None, openapi_url=None, default_response_class=Json,
                   telemetry={"auto_configure": False})     # a desk tells nobody about itself
@@ -87,7 +145,13 @@ def create_app(*, board: Board, door: CommandDoor, token: str, hook: ASGIApp | N
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(HTTPException, _refuse_http)
     _add_reads(app, board, health)
+    if live_door is not None:
+        _add_look(app, live_door)
     _add_acts(app, board, door, answer_within)
+    if positions_shown is not None:
+        _add_positions_shown(app, positions_shown)
+    if drill is not None:
+        _add_drill(app, drill)
     pages = Pages(board, health)
 
     @app.websocket("/ws")
@@ -129,6 +193,28 @@ def _add_reads(app: FastAPI, board: Board, health: Callable[[], dict[str, Any] |
         return Json(board.positions())
 
 
+def _add_look(app: FastAPI, door: LiveDoor) -> None:
+    @app.get("/api/confirm")
+    async def look() -> Response:
+        return Json(await door.look())
+
+
+def _add_positions_shown(app: FastAPI, shown: PositionsDoor) -> None:
+    @app.get("/api/flatten")
+    async def look(account: str | None = None, instrument: str | None = None) -> Response:
+        return Json(shown(account, instrument))
+
+
+def _add_drill(app: FastAPI, drill: DrillDoor) -> None:
+    @app.post("/api/drill")
+    async def hold(ask: DrillAsk, request: Request) -> Response:
+        client = request.client
+        try:
+            return Json({"ok": True, **await drill(ask.orders, client.host if client else "unknown")})
+        except InterlockError as e:
+            return _refusal(503, "drill.not_held", str(e))
+
+
 def _add_acts(app: FastAPI, board: Board, door: CommandDoor, answer_within: float) -> None:
     async def submit(command: Command, request: Request) -> Response:
         lane, account = getattr(command, "lane", None), getattr(command, "account", None)
@@ -151,11 +237,35 @@ def _add_acts(app: FastAPI, board: Board, door: CommandDoor, answer_within: floa
 
     @app.post("/api/kill")
     async def kill(ask: KillAsk, request: Request) -> Response:
-        return await submit(Kill(ask.why, _lane(ask.lane), _account(ask.account), ask.scope), request)
+        return await submit(Kill(ask.why, _lane(ask.lane), _account(ask.account), ask.scope, ask.number), request)
 
     @app.post("/api/release")
     async def release(ask: ReleaseAsk, request: Request) -> Response:
-        return await submit(Release(ask.phrase, _lane(ask.lane), _account(ask.account)), request)
+        return await submit(Release(ask.phrase, _lane(ask.lane), _account(ask.account), ask.seen), request)
+
+    @app.post("/api/flatten")
+    async def flatten(ask: FlattenAsk, request: Request) -> Response:
+        return await submit(Flatten(ask.why, _account(ask.account), ask.instrument, ask.seen, ask.number), request)
+
+    @app.post("/api/reconcile")
+    async def reconcile(ask: ReconcileAsk, request: Request) -> Response:
+        return await submit(Reconcile(_account(ask.account)), request)
+
+    @app.post("/api/answer")
+    async def answer(ask: AnswerAsk, request: Request) -> Response:
+        if ask.answer == "reconnect":
+            return await submit(Reconnect(AccountName(ask.question.removeprefix("line.")), ask.seen), request)
+        if ask.answer == "enable":
+            return await submit(Enable(ask.question, ask.seen), request)
+        return await submit(Decide(ask.question, ask.answer, ask.seen), request)
+
+    @app.post("/api/confirm")
+    async def confirm(ask: ConfirmAsk, request: Request) -> Response:
+        return await submit(ConfirmAccount(AccountName(ask.account), ask.typed, ask.seen), request)
+
+    @app.post("/api/decline")
+    async def decline(_: DeclineAsk, request: Request) -> Response:
+        return await submit(DeclineLive(), request)
 
     @app.post("/api/accounts/{name}/disable")
     async def disable(name: str, ask: DisableAsk, request: Request) -> Response:

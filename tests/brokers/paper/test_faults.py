@@ -125,10 +125,10 @@ def test_a_lost_line_is_reported_and_what_happens_meanwhile_is_only_in_the_snaps
         rig.read()
     assert rig.broker.ping(1) == []
     with pytest.raises(NotSent):
-        rig.broker.reconnect()
+        run(rig.broker.reconnect())
 
     assert rig.wait(5 * SECOND) == [], "the fill of the entry went to nobody"
-    rig.broker.reconnect()
+    run(rig.broker.reconnect())
     assert [(r.is_up, r.connection) for r in rig.broker.drain() if isinstance(r, LineChanged)] == [(True, 2), (True, 2)]
     read = rig.read()
     assert read.connection == 2

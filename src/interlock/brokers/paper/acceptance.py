@@ -7,6 +7,7 @@ from interlock.brokers.paper.frames import LegFrame, PlaceFrame
 from interlock.model.instrument import Instrument
 from interlock.model.market import MarketState
 from interlock.model.order import OrderType
+from interlock.model.signal import Purpose
 
 
 def refusal(order: PlaceFrame, accounts: Mapping[str, Account], instruments: Mapping[str, Instrument]) -> str | None:
@@ -29,6 +30,14 @@ def refusal(order: PlaceFrame, accounts: Mapping[str, Account], instruments: Map
     for child in order.legs[1:]:
         if child.side is parent.side or child.quantity > parent.quantity or child.type is OrderType.MARKET:
             return f"bad_legs: {child.id} is no exit of {parent.id}"
+    return None
+
+
+def only_reduces(order: PlaceFrame) -> str | None:
+    """Whether a session that may not add exposure may place it: every leg marked as one that can only reduce."""
+    for leg in order.legs:
+        if not leg.reduce or leg.purpose is Purpose.ENTER:
+            return f"session_may_only_reduce: {leg.id} is no order that can only reduce"
     return None
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from interlock.brokers.paper import frames, translate
 from interlock.brokers.paper.frames import (
@@ -39,15 +39,16 @@ class PaperBroker:
     """
 
     def __init__(self, line: Line, instruments: Mapping[str, Instrument], accounts: Sequence[AccountName],
-                 capabilities: Capabilities) -> None:
+                 capabilities: Capabilities, defined: Collection[str] | None = None) -> None:
         self._line = line
         self._instruments = {symbol: instrument.symbol for symbol, instrument in instruments.items()}
         self._accounts = tuple(accounts)
         self._capabilities = capabilities
+        self._defined = None if defined is None else frozenset(defined)
         self._queue: deque[bytes | LineChanged] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._is_closed = False
-        line.listen(self._enqueue, self._line_changed)
+        line.listen(self._enqueue, self.tell_line)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -90,7 +91,7 @@ class PaperBroker:
         if not isinstance(answer, AccountFrame) or answer.account != account:
             raise OutcomeUnknown(f"paper: asked for account {account}, found {answer!r}")
         try:
-            return translate.account_read(answer, connection, self._instruments)
+            return translate.account_read(answer, connection, self._instruments, self._defined)
         except MalformedMessage as e:
             raise OutcomeUnknown(f"paper: account {account} cannot be read: {e}") from e
 
@@ -122,13 +123,13 @@ class PaperBroker:
             except (ConnectFailed, AnswerLost, MalformedMessage):
                 continue                           # no proof: what depends on it goes stale by itself
             if isinstance(answer, Pong) and answer.account == account:
-                proofs.append(Proof(account, answer.sequence, ts))
+                proofs.append(Proof(account, answer.sequence, ts, answer.ts))
         return proofs
 
-    def reconnect(self) -> None:
+    async def reconnect(self) -> None:
         """Connect anew after the line was lost; a person asks for it. Raises NotSent while it stays down."""
         try:
-            self._line.reconnect()
+            await self._line.reconnect()
         except ConnectFailed as e:
             raise NotSent(f"paper: {e}") from e
 
@@ -171,7 +172,8 @@ class PaperBroker:
         self._queue.append(body)
         self._wake()
 
-    def _line_changed(self, is_up: bool, reason: str) -> None:
+    def tell_line(self, is_up: bool, reason: str) -> None:
+        """Report how the line stands, for each account."""
         for account in self._accounts:
             self._queue.append(LineChanged(account, is_up, self._line.connection, reason))
         self._wake()

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
-from interlock.brokers.paper.acceptance import closed_refusal, refusal
+from interlock.brokers.paper.acceptance import closed_refusal, only_reduces, refusal
 from interlock.brokers.paper.floor import Floor
 from interlock.brokers.paper.frames import (
     AcceptedFrame,
@@ -29,13 +29,16 @@ class Desk:
         self._floor, self._schedule, self._stream = floor, floor.schedule, floor.stream
         self._rejects_when_closed, self._visibility = rejects_when_closed, visibility
 
-    def order(self, kind: str, frame: PlaceFrame, faults: tuple[Fault, ...]) -> None:
-        """Accept or reject a new order or a replacement. `kind` is the call it came by."""
+    def order(self, kind: str, frame: PlaceFrame, faults: tuple[Fault, ...], *, may_add: bool = True) -> None:
+        """Accept or reject a new order or a replacement. `kind` is the call it came by; `may_add` is whether its sender may
+        place what does not only reduce."""
         floor = self._floor
         if any((frame.account, leg.id) in floor.rows for leg in frame.legs):
             self._reject_duplicate(frame)
             return
-        reason = self._refusal(kind, frame, faults)
+        reason = None if may_add else only_reduces(frame)
+        if reason is None:
+            reason = self._refusal(kind, frame, faults)
         if reason is not None:
             self._reject(frame, reason)
             return

@@ -120,7 +120,19 @@ class OpenOrderFrame(Struct, frozen=True):
     price: Decimal | None
 
 
-class AccountFrame(Struct, frozen=True, tag_field="is", tag="account"):
+class DefinitionFrame(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An instrument as the venue trades it. `expiry` and `roll` are times; without one it does not expire."""
+
+    symbol: str
+    tick: Decimal
+    lot: Decimal
+    multiplier: Decimal
+    currency: str = "USD"
+    expiry: int | None = None
+    roll: int | None = None
+
+
+class AccountFrame(Struct, frozen=True, tag_field="is", tag="account", omit_defaults=True):
     account: str
     number: str
     cash: Decimal
@@ -130,6 +142,10 @@ class AccountFrame(Struct, frozen=True, tag_field="is", tag="account"):
     fills: list[FillFrame]
     environment: str
     ts: int
+    definitions: list[DefinitionFrame] = []
+    day_trades_left: int | None = None             # none: no such rule here
+    net: Decimal | None = None                     # cash and what is held, at the venue's own last prices; none: one is missing
+    simulator: bool = False                        # a venue that simulates, whatever its environment is called
 
 
 class AcceptedFrame(Struct, frozen=True, tag_field="event", tag="accepted", omit_defaults=True):

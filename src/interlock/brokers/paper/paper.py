@@ -1,12 +1,13 @@
 """The paper broker put together: venue, wire and adapter in one process, as `runtime` moves them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal
 
 from interlock.brokers.paper.adapter import PaperBroker
 from interlock.brokers.paper.book import SqliteBook
+from interlock.brokers.paper.frames import DefinitionFrame
 from interlock.brokers.paper.plan import Plan
 from interlock.brokers.paper.venue import PaperVenue
 from interlock.brokers.paper.wire import Wire
@@ -25,24 +26,33 @@ class Paper:
     Args:
         path: the venue's own file; None keeps nothing.
         capabilities: what the venue offers; without native brackets or replacing, `encode` refuses them.
+        definitions: what it tells of instruments otherwise than it trades them.
+        defined: of which instruments a read holds the definition, beside those that the account holds; None: of all.
     """
+
+    is_simulator = True
 
     def __init__(self, instruments: Mapping[str, Instrument], balances: Mapping[str, Decimal], *,
                  path: Path | str | None = None, rules: Rules | None = None, plan: Plan | None = None,
                  capabilities: Capabilities = CAPABILITIES, when_closed: Literal["queue", "reject"] = "queue",
-                 clock: Clock | None = None) -> None:
+                 clock: Clock | None = None, definitions: Mapping[str, DefinitionFrame] | None = None,
+                 defined: Collection[str] | None = None) -> None:
         self.accounts = tuple(AccountName(name) for name in balances)
         self.venue = PaperVenue(instruments, balances, book=None if path is None else SqliteBook(path), rules=rules,
                                 plan=plan, when_closed=when_closed, visibility=capabilities.visibility_delay,
-                                clock=clock)
+                                clock=clock, definitions=definitions)
         self.wire = Wire(self.venue, self.venue.schedule, plan)
         self.venue.listen(self.wire.push)
-        self.broker = PaperBroker(self.wire, instruments, self.accounts, capabilities)
+        self.broker = PaperBroker(self.wire, instruments, self.accounts, capabilities, defined)
         self.on_market = self.venue.on_market
         self.recall = self.venue.recall
         self.advance = self.venue.advance
         self.next_due = self.venue.next_due
         self.ping = self.broker.ping
+
+    async def open(self) -> None:
+        """A venue in this process is connected as soon as it is there; the reports begin with that."""
+        self.broker.tell_line(True, "connected")
 
     def close(self) -> None:
         """Close the book. The broker's own `close` ends the connection."""

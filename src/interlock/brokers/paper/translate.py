@@ -1,7 +1,7 @@
 """Orders to the venue's bytes and the venue's bytes to reports. Pure; nothing unknown is ever given a default."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,7 @@ from interlock.brokers.paper.frames import (
     Answer,
     CancelledFrame,
     CancelRejectedFrame,
+    DefinitionFrame,
     ExpiredFrame,
     FillFrame,
     Found,
@@ -23,6 +24,7 @@ from interlock.brokers.paper.frames import (
     StatusFrame,
 )
 from interlock.errors import MalformedMessage
+from interlock.model.account import Truth
 from interlock.model.ids import AccountName, BrokerOrderId, ClientOrderId, ExecutionId
 from interlock.model.money import parse_decimal, plain
 from interlock.model.order import Leg, Order, OrderType
@@ -40,6 +42,11 @@ from interlock.model.report import (
     OrderRejected,
     OrderReport,
 )
+from interlock.model.view import Definition
+
+PAPER: Final = Truth.PAPER_SIM.value
+SIMULATOR: Final = Truth.RUNTIME_SIM.value
+LIVE: Final = "live"
 
 
 def order_bytes(order: Order) -> bytes:
@@ -141,14 +148,37 @@ def found(frame: Found | Missing) -> OrderFound | OrderMissing:
                       frame.live)
 
 
-def account_read(frame: AccountFrame, connection: int, instruments: dict[str, str]) -> AccountRead:
+def account_read(frame: AccountFrame, connection: int, instruments: dict[str, str],
+                 defined: frozenset[str] | None = None) -> AccountRead:
+    """The whole account. Definitions of what we do not trade are left out, and of what nobody asked for: `defined` names
+    our instruments whose definition is kept beside those of what is held (None: all). Anything else unknown is an error."""
+    held = {position.symbol for position in frame.positions}
     return AccountRead(
         account=AccountName(frame.account), account_id=frame.number, cash=frame.cash, currency=frame.currency,
         positions=tuple(BrokerPosition(_instrument(position.symbol, instruments), position.quantity, position.price)
                         for position in frame.positions),
         orders=tuple(_open_order(order, instruments) for order in frame.orders),
         fills=tuple(_fill(fill, instruments) for fill in frame.fills),
-        ts_event=frame.ts, connection=connection, environment=frame.environment)
+        ts_event=frame.ts, connection=connection, environment=environment(frame),
+        definitions=tuple(_definition(told, instruments[told.symbol]) for told in frame.definitions
+                          if told.symbol in instruments
+                          and (defined is None or told.symbol in held or instruments[told.symbol] in defined)),
+        day_trades_left=frame.day_trades_left, net_liquidation=frame.net, endpoint=LIVE if frame.environment == LIVE else "paper")
+
+
+def environment(frame: AccountFrame) -> str:
+    """What kind of venue answered. A simulator that is called live for a rehearsal stays a simulator; and nothing that speaks
+    this language is a broker's live environment."""
+    if frame.environment in (PAPER, SIMULATOR):
+        return frame.environment
+    if frame.environment == LIVE and frame.simulator:
+        return SIMULATOR
+    raise MalformedMessage(f"paper: unknown environment {frame.environment!r}")
+
+
+def _definition(told: DefinitionFrame, symbol: str) -> Definition:
+    return Definition(instrument=symbol, tick=told.tick, lot=told.lot, multiplier=told.multiplier, currency=told.currency,
+                      ts_expiry=told.expiry, ts_roll=told.roll)
 
 
 def _open_order(order: OpenOrderFrame, instruments: dict[str, str]) -> BrokerOrder:
@@ -156,7 +186,7 @@ def _open_order(order: OpenOrderFrame, instruments: dict[str, str]) -> BrokerOrd
     return BrokerOrder(ClientOrderId(order.id), BrokerOrderId(order.order), _instrument(order.symbol, instruments),
                        order.side, order.quantity, order.filled, order.live, is_protective=is_stop and order.exit,
                        stop=_known(order.price, order) if is_stop else None,
-                       limit=_known(order.price, order) if order.type is OrderType.LIMIT else None)
+                       limit=_known(order.price, order) if order.type is OrderType.LIMIT else None, is_exit=order.exit)
 
 
 def _known(price: Decimal | None, order: OpenOrderFrame) -> Decimal:

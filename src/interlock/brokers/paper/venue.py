@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from interlock.brokers.paper import frames
+from interlock.brokers.paper.account import Account
 from interlock.brokers.paper.book import Book, NoBook
 from interlock.brokers.paper.desk import Desk
 from interlock.brokers.paper.floor import Floor, fill_frame
@@ -18,6 +19,7 @@ from interlock.brokers.paper.frames import (
     AccountFrame,
     Answer,
     CancelFrame,
+    DefinitionFrame,
     Failed,
     Found,
     LookupFrame,
@@ -57,12 +59,15 @@ class PaperVenue:
         book: where it is remembered; none for a replay.
         when_closed: whether an order for a shut market waits for its opening or is rejected.
         visibility: how long a look-up or a read may miss an order that has arrived.
+        definitions: what is told of an instrument in the place of what is traded, by the venue's symbol; for rehearsals.
+        environment: what it calls itself; whatever that is, it says beside it that it simulates.
     """
 
     def __init__(self, instruments: Mapping[str, Instrument], balances: Mapping[str, Decimal], *,
                  book: Book | None = None, rules: Rules | None = None, plan: Plan | None = None,
                  when_closed: Literal["queue", "reject"] = "queue", visibility: Nanos = 0,
-                 clock: Clock | None = None) -> None:
+                 clock: Clock | None = None, definitions: Mapping[str, DefinitionFrame] | None = None,
+                 environment: str = ENVIRONMENT) -> None:
         if len({instrument.symbol for instrument in instruments.values()}) != len(instruments):
             raise ConfigError("paper: expected one symbol per instrument, found an instrument under two")
         self.schedule = Schedule()
@@ -72,6 +77,9 @@ class PaperVenue:
         self._floor = Floor(instruments, rules or Rules(), self.schedule, self._stream, self._book, plan)
         self._desk = Desk(self._floor, rejects_when_closed=when_closed == "reject", visibility=visibility)
         self._pings: Counter[str] = Counter()
+        self._environment = environment
+        self.definitions = {symbol: define(symbol, instrument) for symbol, instrument in instruments.items()}
+        self.definitions.update(definitions or {})
         self._last, self._busy, self._heap = self._floor.last, self._floor.busy, self.schedule.heap
         restore_accounts(self._floor, balances)
         for row in restore_orders(self._floor):
@@ -130,8 +138,8 @@ class PaperVenue:
         self._floor.apply(market)
         self._settle()
 
-    def handle(self, kind: str, body: bytes) -> bytes:
-        """One request as bytes; its answer as bytes."""
+    def handle(self, kind: str, body: bytes, *, may_add: bool = True) -> bytes:
+        """One request as bytes; its answer as bytes. Without `may_add` an order that does not only reduce is rejected."""
         if self._clock is not None:
             self.advance(self._clock.now())
         try:
@@ -142,7 +150,7 @@ class PaperVenue:
         answer: Answer = Taken(self.schedule.now)
         match request:
             case PlaceFrame():
-                self._desk.order(kind, request, faults)
+                self._desk.order(kind, request, faults, may_add=may_add)
             case CancelFrame():
                 self._desk.cancel(request, faults)
             case LookupFrame():
@@ -212,4 +220,23 @@ class PaperVenue:
             [OpenOrderFrame(row.client_order_id, row.broker_order_id, row.symbol, row.side, row.size, row.filled,
                             row.state is not State.WAITING, row.is_exit, row.type, row.price)
              for row in rows if now >= row.visible],
-            fills[::-1], ENVIRONMENT, now)
+            fills[::-1], self._environment, now, list(self.definitions.values()), net=self._net(account),
+            simulator=True)
+
+    def _net(self, account: Account) -> Decimal | None:
+        """The account's net liquidation at the last prices; None where one is missing."""
+        total = account.cash
+        for held in account.positions.values():
+            instrument = self._floor.instruments[held.symbol]
+            last = self._last.get(instrument.symbol)
+            if last is None:
+                return None
+            price = instrument.price(last.close) if isinstance(last, Bar) else instrument.price(last.bid + last.ask) / 2
+            total += held.quantity * (price - held.price) * instrument.multiplier
+        return total
+
+
+def define(symbol: str, instrument: Instrument, *, expiry: Nanos | None = None, roll: Nanos | None = None) -> DefinitionFrame:
+    """What the venue tells of an instrument. One of paper does not expire unless it is told to."""
+    return DefinitionFrame(symbol=symbol, tick=instrument.tick, lot=instrument.lot, multiplier=instrument.multiplier,
+                           currency=instrument.currency, expiry=expiry, roll=roll)

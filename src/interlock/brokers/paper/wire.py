@@ -40,7 +40,7 @@ class Line(Protocol):
 
     def listen(self, on_frame: Callable[[bytes], None], on_line: Callable[[bool, str], None]) -> None: ...
 
-    def reconnect(self) -> None: ...
+    async def reconnect(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -118,7 +118,7 @@ class Wire:
             if self._on_line is not None:
                 self._on_line(False, reason)
 
-    def reconnect(self) -> None:
+    async def reconnect(self) -> None:
         """A new connection. Raises ConnectFailed."""
         if self._is_closed or self._schedule.now < self._down_until:
             raise ConnectFailed(f"no connection at {self._schedule.now}: the line is down until {self._down_until}")

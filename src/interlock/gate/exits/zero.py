@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import ClassVar, Final
 
 from interlock.gate.check import is_number, missing
+from interlock.gate.sizing import reducible
 from interlock.model.signal import Purpose
 from interlock.model.verdict import Allow, CheckAnswer, Refuse, SizedIntent
 from interlock.model.view import GateView
@@ -31,7 +32,7 @@ class NeverCrossesZero:
         if not is_number(theirs):
             return missing("broker_position", "the broker has not told its position")
         wish = intent.account_intent.intent
-        room = min(ours * -wish.side.sign, theirs * -wish.side.sign)
+        room = reducible(wish, ours, theirs)
         new, alone = intent.sized.quantity, Decimal(0)
         linked: dict[str, Decimal] = {}
         for live in view.exits:

@@ -29,9 +29,10 @@ class PositionCount:
                 open_now.setdefault(pending.instrument, (pending.source, pending.parent))
         instrument, _ = traded(intent, view)
         source, parent = view.source, underlying(instrument.symbol, instrument.parent)
-        # A position that nobody here opened counts against every source.
-        of_source = sum(1 for found, _ in open_now.values() if found is source or found is None)
-        of_parent = sum(1 for symbol, (_, found) in open_now.items() if underlying(symbol, found) == parent)
+        of_source = of_parent = 0
+        for symbol, (found, of) in open_now.items():
+            of_source += found is source or found is None      # one that nobody here opened counts against every source
+            of_parent += underlying(symbol, of) == parent
         for what, count, limit in (("in all", len(open_now), self.total_max),
                                    (f"of {source.value}", of_source, self.source_max),
                                    (f"in {parent}", of_parent, self.underlying_max)):

@@ -72,15 +72,16 @@ class RiskLimits:
         if mark is None:
             return missing("mark", f"no quote for {instrument.symbol}")
         side, name = intent.account_intent.intent.side, view.account.account
-        own = everyone = intent.sized.quantity * opposite_quote(side, mark) * instrument.multiplier
+        own = value = intent.sized.quantity * opposite_quote(side, mark) * instrument.multiplier
         for held in view.held:
-            everyone += held.notional
             if held.account == name:
                 own += held.notional
         for pending in view.pending:
-            everyone += pending.notional
             if pending.account == name:
                 own += pending.notional
+        if not is_number(view.all_notional):
+            return missing("all_notional", "the value of all that is open is not known")
+        everyone = view.all_notional + value
         numbers = {"day_pnl": str(day), "notional": str(own), "all_notional": str(everyone)}
         if not everyone <= self.all_notional:
             return Refuse("all_notional", f"notional of all accounts would be {everyone} of {self.all_notional}",

@@ -134,10 +134,22 @@ def open_writer(path: Path, durability: str, connect: Connect) -> Connection:
             if found != number:
                 raise StorageError(f"{path}: expected synchronous {number} ({name}), SQLite says {found}")
             check_schema(path, connection)
+            _begin_log_anew(path, connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _begin_log_anew(path: Path, connection: Connection) -> None:
+    """Copy what the last process left in the log into the file, by fresh writes that are synced, before anything is added.
+
+    After a sync that failed, the log's pages may stand in the page cache alone, where they look whole: what was appended
+    behind them would be lost with them in a power cut.
+    """
+    is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if is_busy:
+        raise StorageError(f"{path}: another program reads the journal and keeps its log from being closed; end it, then start again")
 
 
 def open_reader(path: Path, connect: Connect) -> Connection:

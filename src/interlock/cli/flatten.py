@@ -1,0 +1,39 @@
+"""`interlock flatten`: closes positions, by a person's word."""
+
+from typing import Annotated
+
+import typer
+
+from interlock.cli.answer import Json, State, errors_said, existing, print_json
+from interlock.cli.shown import seen_or_asked
+
+HELP = """Close positions: cancel, close, verify flat. Works while killed or halted. Every broker is asked at once.
+
+Example: interlock flatten --account paper-a --why "done for the day" --state ~/interlock
+"""
+
+
+def command(
+    state: State,
+    account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
+    instrument: Annotated[str | None, typer.Option(help="Only this instrument.")] = None,
+    why: Annotated[str, typer.Option(help="Why; it stands in the journal.")] = "by hand",
+    number: Annotated[str, typer.Option(help="The account's full number, where a live account is not confirmed.")] = "",
+    seen: Annotated[str | None, typer.Option(help="The digest of the positions that you close; asked for in a terminal.")] = None,
+    as_json: Json = False,
+) -> None:
+    with errors_said():
+        from interlock.model.command import Flatten
+        from interlock.model.ids import AccountName
+        from interlock.runtime.commands import give, shown_positions
+
+        directory, reach = existing(state), None if account is None else AccountName(account)
+        found = shown_positions(directory, reach, instrument)
+        digest = seen_or_asked(f"This closes, in {account or 'every account'}:", found["state"], found["digest"], seen=seen,
+                               word="FLATTEN")
+        outcome = give(directory, Flatten(why, reach, instrument, digest, number))
+    if as_json:
+        print_json(outcome)
+        return
+    print(f"flattening {', '.join(outcome['accounts'])}: {len(outcome['positions'])} positions; "
+          "look with `interlock positions`, the result stands in `interlock journal`")

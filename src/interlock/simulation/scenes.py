@@ -1,0 +1,230 @@
+"""The configurations that are simulated, and the agreed terms of each, which oracles judge by.
+
+The text goes through the product's own reader, as a user's file does. The terms are written beside it by hand: numbers that
+both sides must have right are not copied from one to the other.
+"""
+
+from datetime import date
+from fractions import Fraction
+from functools import cache
+
+from msgspec import Struct
+
+from interlock.config import build
+from interlock.config.load import Loaded, load_text
+from interlock.engine.setup import Setup
+from interlock.engine.step import Engine
+from interlock.intake.guards import discover
+from interlock.intake.rules import LaneRules
+from interlock.intake.stage import Intake
+from interlock.model.ids import AccountName, LaneName
+from interlock.model.market import Bar, Provenance
+from interlock.model.money import MINUTE, SECOND, Nanos
+from interlock.ports import Capabilities
+from interlock.runtime.clock import WALL
+from interlock.simulation.history import AccountTerms, Contract, Terms
+from interlock.simulation.oracles import calendar
+
+STATE_ID = "simulated-desk"
+VISIBILITY: Nanos = 1_500_000_000
+"""How long the venue's look-ups may miss an order, as its documentation says."""
+CUT_OFF: Nanos = 10 * MINUTE
+"""No entry leaves later than this before the close."""
+
+_TEXT = """
+[desk]
+mode = "paper"
+reconcile_seconds = 30
+[brokers.paper]
+kind = "paper"
+has_native_brackets = {brackets}
+has_replace = {replace}
+visibility_delay_ms = 1500
+[accounts.alfa]
+broker = "paper"
+balance = "50000"
+pair_may_rest = {pair}
+safe = {{ contracts_per_symbol = "4", notional_per_order = "120000", orders_per_minute = 12, daily_loss = "400" }}
+[accounts.beta]
+broker = "paper"
+balance = "50000"
+pair_may_rest = {pair}
+safe = {{ contracts_per_symbol = "4", notional_per_order = "120000", orders_per_minute = 12, daily_loss = "400" }}
+[accounts.gama]
+broker = "paper"
+balance = "30000"
+pair_may_rest = {pair}
+safe = {{ contracts_per_symbol = "3", notional_per_order = "120000", orders_per_minute = 12, daily_loss = "400" }}
+[lanes.main]
+accounts = ["alfa", "beta"]
+regime = "none"
+hook_token = "t"
+hook_secret = "s"
+[[lanes.main.alerts]]
+strategy = "trend"
+script_id = "trend-1"
+source_symbol = "MES1!"
+symbol = "MES"
+instrument = "MES"
+[[lanes.main.alerts]]
+strategy = "swing"
+script_id = "swing-1"
+source_symbol = "MNQ1!"
+symbol = "MNQ"
+instrument = "MNQ"
+exit_profile = "alert"
+[lanes.side]
+accounts = ["gama"]
+regime = "none"
+hook_token = "t2"
+hook_secret = "s2"
+[[lanes.side.alerts]]
+strategy = "fade"
+script_id = "fade-1"
+source_symbol = "MES1!"
+symbol = "MES"
+instrument = "MES"
+[[lanes.side.alerts]]
+strategy = "probe"
+script_id = "probe-1"
+source_symbol = "MNQ1!"
+symbol = "MNQ"
+instrument = "MNQ"
+[gate]
+risk_per_trade = "90"
+daily_loss_share = "0.004"
+cooldown_minutes = 1
+opposite_wait_seconds = 10
+entries_per_day_max = 4
+losses_in_a_row_max = 2
+positions_max = 4
+positions_per_source_max = 4
+all_orders_per_minute = 24
+group_positions_max = 4
+same_direction_share = "1"
+"""
+
+CONTRACTS = {
+    "MES": Contract(symbol="MES", tick=Fraction(1, 4), lot=Fraction(1), multiplier=Fraction(5), fee=Fraction(62, 100),
+                    parent="ES", group="index", increment=Fraction(1, 4)),
+    "MNQ": Contract(symbol="MNQ", tick=Fraction(1, 4), lot=Fraction(1), multiplier=Fraction(2), fee=Fraction(62, 100),
+                    parent="NQ", group="index", increment=Fraction(1, 4)),
+}
+"""What the exchange says of the two contracts that are simulated."""
+BASE = {"MES": 18_200, "MNQ": 64_000}
+"""Where their prices begin, in ticks."""
+STRATEGIES = {"main": (("trend", "trend-1", "MES"), ("swing", "swing-1", "MNQ")),
+              "side": (("fade", "fade-1", "MES"), ("probe", "probe-1", "MNQ"))}
+"""By lane: strategy, script and symbol of each configured row."""
+
+BARS = 500
+_WAVE = (0, 1, 2, 3, 2, 1, 0, -1, -2, -3, -2, -1)
+
+NAMES = ("brackets", "single", "pair")
+"""A venue that links exits by itself; one that takes single orders only; the same where an emulated pair may rest."""
+
+MOMENTS: dict[str, Nanos] = {
+    "tuesday": calendar.at(date(2023, 11, 21), 9, 10),
+    "half_day": calendar.at(date(2023, 11, 24), 12, 4, ) + 30 * SECOND,
+    "close": calendar.at(date(2023, 11, 22), 15, 49) + 30 * SECOND,
+    "evening": calendar.at(date(2023, 11, 20), 16, 59) + 35 * SECOND,
+    "summer_ends": calendar.at(date(2023, 11, 6), 15, 49) + 35 * SECOND,       # the Monday after clocks went back
+    "summer_begins": calendar.at(date(2024, 3, 11), 15, 49) + 35 * SECOND,     # the Monday after they went forward
+    "abroad": calendar.at(date(2024, 3, 27), 15, 49) + 35 * SECOND,
+}
+"""When runs begin."""
+
+
+class Scene(Struct, frozen=True):
+    """One configuration, ready to be run any number of times."""
+
+    name: str
+    loaded: Loaded
+    setup: Setup
+    capabilities: Capabilities
+    terms: Terms
+    digest: str
+    canonical: str
+
+
+@cache
+def _lanes(name: str) -> dict[LaneName, LaneRules]:
+    return {LaneName(lane): build.lane_rules(scene(name).loaded.config, lane, entry)
+            for lane, entry in scene(name).loaded.config.lanes.items()}
+
+
+_guards = cache(discover)
+
+
+def intake(name: str) -> Intake:
+    """A new intake of a scene; looking for guards among all installed packages takes longer than a whole run."""
+    sessions = scene(name).setup.sessions
+    return Intake(_lanes(name), lambda symbol, ts: sessions[symbol].session_at(ts), guards=_guards())
+
+
+@cache
+def scene(name: str) -> Scene:
+    """The scene of a name, made once per process."""
+    brackets, pair = name == "brackets", name == "pair"
+    word = {True: "true", False: "false"}
+    text = _TEXT.format(brackets=word[brackets], replace=word[brackets], pair=word[pair])
+    loaded = load_text(text, f"scene {name}", {})
+    setup = build.setup(loaded.config, digest=loaded.digest, epoch=1, state_id=STATE_ID, clock=WALL, is_simulated=False,
+                        fed=tuple((symbol, MINUTE) for symbol in BASE))
+    capabilities = Capabilities(has_native_brackets=brackets, has_replace=brackets, visibility_delay=VISIBILITY)
+    accounts = {
+        account: AccountTerms(account=account, cash=Fraction(cash), has_native_brackets=brackets, pair_may_rest=pair,
+                              position_max=Fraction(position), notional_max=Fraction(120_000), orders_per_minute=12,
+                              daily_loss=Fraction(400))
+        for account, cash, position in (("alfa", 50_000, 4), ("beta", 50_000, 4), ("gama", 30_000, 3))}
+    terms = Terms(
+        contracts=CONTRACTS, accounts=accounts, lanes={"main": ("alfa", "beta"), "side": ("gama",)},
+        checks=_checks(setup), cooldown=MINUTE, opposite_wait=10 * SECOND, entries_per_day=4, losses_in_a_row=2,
+        daily_loss_share=Fraction(4, 1000), positions=4, all_orders_per_minute=24)
+    return Scene(name, loaded, setup, capabilities, terms, loaded.digest, loaded.canonical)
+
+
+def _checks(setup: Setup) -> dict[str, tuple[str, ...]]:
+    """The list of checks by profile and source, as it stood when this process began."""
+    from interlock.model.order import Profile
+    from interlock.model.signal import Source
+    return {f"{profile.value}|{source.value}": tuple(check.name for check in setup.registry.checks(profile, source))
+            for profile in Profile for source in Source}
+
+
+class Warmth(Struct, frozen=True):
+    """Features and regimes that have their warm-up behind them, as snapshots."""
+
+    tables: dict[str, bytes]
+    detectors: dict[str, bytes]
+
+
+@cache
+def warmth(name: str, begins: Nanos) -> Warmth:
+    """What a process that starts at `begins` has learnt from history; worked out once, for it takes its time."""
+    engine = Engine(scene(name).setup, None)
+    end = begins - begins % MINUTE
+    engine.warm(bar(symbol, end - (BARS - index) * MINUTE, BASE[symbol] + _WAVE[index % len(_WAVE)])
+                for index in range(BARS) for symbol in BASE)
+    return Warmth({symbol: table.snapshot() for (symbol, _), table in engine.tables.items()},
+                  {symbol: detector.snapshot() for symbol, detector in engine.detectors.items()})
+
+
+def warm(engine: Engine, name: str, begins: Nanos) -> None:
+    """As a start does that has history at hand."""
+    kept = warmth(name, begins)
+    for (symbol, _), table in engine.tables.items():
+        table.restore(kept.tables[symbol])
+        engine.detectors[symbol].restore(kept.detectors[symbol])
+        row = table.row
+        if row is not None:
+            engine.rows[symbol] = row
+
+
+def bar(symbol: str, ts: Nanos, ticks: int) -> Bar:
+    """The minute that begins at `ts`: eight ticks around a price."""
+    return Bar(symbol, MINUTE, ticks, ticks + 4, ticks - 4, ticks, 100, ts, ts + MINUTE, Provenance.SIMULATED)
+
+
+def accounts(of: Scene) -> tuple[AccountName, ...]:
+    return tuple(of.setup.accounts)
