@@ -30,6 +30,7 @@ latency_ms = {latency}
 [lanes.main]
 accounts = [{names}]
 regime = "none"
+holds_overnight = true
 """
 _ACCOUNT: Final = """\
 [accounts.{name}]

@@ -24,12 +24,13 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
 SOURCE: Final = ROOT / "src"
@@ -119,7 +120,7 @@ def _replaced(tree: ast.Module, target: ast.AST, replacement: ast.AST) -> ast.Mo
     return changed
 
 
-def _changes(node: ast.AST) -> Iterator[object]:
+def _changes(node: Any) -> Iterator[Callable[[Any], ast.AST | None]]:
     """Functions that change a node of this shape in place, or return what stands there instead."""
     if isinstance(node, ast.Compare):
         for position, operator in enumerate(node.ops):
@@ -129,9 +130,8 @@ def _changes(node: ast.AST) -> Iterator[object]:
         yield _boolean
     elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         yield _arithmetic
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield _unwrapped
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+    elif isinstance(node, ast.UnaryOp) and (isinstance(node.op, ast.Not) or (
+            isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant))):
         yield _unwrapped
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield _flipped
@@ -148,7 +148,7 @@ def _changes(node: ast.AST) -> Iterator[object]:
         yield _passed
 
 
-def _compare(position: int) -> object:
+def _compare(position: int) -> Callable[[ast.Compare], None]:
     def change(node: ast.Compare) -> None:
         node.ops[position] = _COMPARE[type(node.ops[position])]()
     return change
@@ -184,7 +184,7 @@ def _other_end(node: ast.Call) -> None:
     node.func.id = "max" if node.func.id == "min" else "min"
 
 
-def _allowed(node: ast.Return) -> ast.stmt:
+def _allowed(_node: ast.Return) -> ast.stmt:
     return ast.parse("return Allow({})").body[0]
 
 
@@ -203,7 +203,8 @@ class _Served(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> importlib.machinery.ModuleSpec | None:
         if name != self._module:
             return None
-        return importlib.util.spec_from_loader(name, self, origin=str(self._path), is_package=self._path.name == "__init__.py")
+        is_package = self._path.name == "__init__.py"
+        return importlib.util.spec_from_loader(name, self, origin=str(self._path), is_package=is_package)
 
     def exec_module(self, module: ModuleType) -> None:
         module.__file__ = str(self._path)
@@ -237,15 +238,21 @@ def _run(mutant: Mutant, tests: Sequence[str]) -> int:
     module = mutant.path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     sys.meta_path.insert(0, _Served(module, SOURCE / mutant.path, mutant.source))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--hypothesis-seed=1", *tests]))
+        return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--hypothesis-seed=1",
+                                *tests]))
 
 
 def _warm() -> None:
     """Import what every test needs and no target is part of."""
-    for name in ("numpy", "msgspec", "hypothesis", "pytest", "cryptography.hazmat.primitives.asymmetric.ed25519", "numba", "structlog"):
+    for name in ("numpy", "numba", "msgspec", "structlog", "hypothesis", "pytest",
+                 "cryptography.hazmat.primitives.asymmetric.ed25519"):
         importlib.import_module(name)
     os.chdir(ROOT)
     sys.path[:0] = [str(SOURCE), str(ROOT)]
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def _accepted() -> dict[str, str]:
@@ -270,13 +277,12 @@ def main() -> int:
     accepted, result, is_bad = _accepted(), {}, False
     for name in names:
         paths, tests = TARGETS[name]
-        files = sorted(file for path in paths for file in ([SOURCE / path] if path.endswith(".py") else (SOURCE / path).rglob("*.py")))
-        drawn = [mutant for file in files for mutant in mutants(file)]
+        drawn = [mutant for path in paths for file in _files(SOURCE / path) for mutant in mutants(file)]
         if given.limit and len(drawn) > given.limit:
             drawn = sorted(random.Random(given.seed).sample(drawn, given.limit), key=lambda mutant: (mutant.path, mutant.line))
         began = time.monotonic()
         with ThreadPoolExecutor(given.workers) as pool:
-            noticed = list(pool.map(lambda mutant: is_noticed(mutant, tests), drawn))
+            noticed = list(pool.map(partial(is_noticed, tests=tests), drawn))
         survivors = [mutant for mutant, seen in zip(drawn, noticed, strict=True) if not seen]
         new = [mutant for mutant in survivors if mutant.key not in accepted]
         is_bad = is_bad or bool(new)

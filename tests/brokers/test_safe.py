@@ -1005,3 +1005,15 @@ def test_the_last_stop_of_a_position_is_not_cancelled_by_itself():
     assert not desk.venue.cancelled
     run(desk.safe.cancel(ACCOUNT, stop.client_order_id, "person"))
     assert desk.venue.cancelled == [stop.client_order_id]
+
+
+@pytest.mark.parametrize(("age", "is_allowed"), [(10 * SECOND, True), (10 * SECOND + 1, False), (-1, False)])
+def test_an_engine_whose_loop_stands_enters_nothing_and_may_still_get_out(age, is_allowed):
+    desk = Desk(position="2")
+    desk.safe._beat_age = lambda: age
+
+    if is_allowed:
+        desk.place(desk.cleared())
+    else:
+        desk.refuses(desk.cleared(), "safe.heartbeat")
+    desk.place(desk.exit_order())

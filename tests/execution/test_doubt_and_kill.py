@@ -34,6 +34,19 @@ def test_a_write_without_an_answer_is_looked_up_at_once_and_ever_more_slowly():
     assert rig.execution.orders.worst_case(A, "MNQ") == (D(3), D(0))
 
 
+def test_a_look_up_that_fails_is_asked_again_when_it_is_due_and_not_at_once():
+    rig = Rig(profile())
+    cid = rig.enter().client_order_id
+    rig.feed(WriteUnknown(A, cid, 1, "reset"))
+
+    for _ in range(50):
+        rig.feed(WriteUnknown(A, cid, 0, "look-up: the line is down"))
+
+    assert rig.lookups == [cid]
+    rig.after(2 * SECOND)
+    assert len(rig.lookups) == 2
+
+
 def test_a_missing_order_is_dead_only_after_the_venues_visibility_delay():
     rig = Rig(profile(visibility=5 * SECOND))
     cid = rig.enter().client_order_id

@@ -33,7 +33,7 @@ def test_entries_go_protection_stays_and_nothing_is_closed(begin, end, key):
 
 @pytest.mark.parametrize("change", [
     TierChanged("account.another", 4, 0, ()), TierChanged("lane.crypto", 4, 0, ()), TierChanged("account.paper-1", 3, 0, ()),
-    AccountFrozen(A, "drift", "a difference"),
+    AccountFrozen(A, "protection.MNQ", "no stop"),
 ])
 def test_a_halt_of_something_else_and_anything_less_than_a_halt_cancels_nothing(change):
     rig = Rig(profile())

@@ -7,7 +7,7 @@ from interlock.execution.state import TRIES_MAX
 from interlock.model.money import SECOND
 from interlock.model.order import OrderType
 from interlock.model.record import AccountThawed, AlarmCleared, ExitBegun
-from interlock.model.report import OrderExpired, WriteUnknown
+from interlock.model.report import CancelRejected, OrderExpired, OrderFilled, WriteUnknown
 from interlock.model.signal import Purpose, Side
 
 NAME = "protection.paper-1.MNQ"
@@ -164,13 +164,56 @@ def test_a_stop_larger_than_the_position_shrinks():
     entered(rig)
     manual = rig.record(rig.sent[0].client_order_id)
 
-    from interlock.model.report import OrderFilled
     rig.feed(OrderFilled(A, "someone", "m1", "MNQ", Side.SELL, D(2), D(100), D(0), rig.ts))  # type: ignore[arg-type]
 
     assert manual.filled == D(3)
     assert rig.position() == D(1)
     assert (rig.sent[-1].replaces, rig.sent[-1].parent.quantity) == (rig.sent[1].client_order_id, D(1))
     assert "orders.unknown.someone" in rig.alarms()
+
+
+def test_a_stop_larger_than_the_position_that_cannot_shrink_stays_and_is_alarmed():
+    rig = Rig(profile(replace=False))  # cancelled, the position would stand naked; both are a person's to choose between
+    entered(rig)
+    stop = rig.sent[1].client_order_id
+
+    rig.feed(OrderFilled(A, "someone", "m1", "MNQ", Side.SELL, D(2), D(100), D(0), rig.ts))  # type: ignore[arg-type]
+    rig.after(60 * SECOND)
+
+    assert stop not in rig.cancels
+    assert NAME in rig.standing()
+
+
+def test_a_cancel_that_was_refused_is_not_asked_for_again_in_the_same_breath():
+    rig = Rig(profile(replace=False))
+    order = rig.enter()
+    rig.accept(order.client_order_id)
+    rig.fill(order.client_order_id, "1")
+    rig.accept(rig.sent[-1].client_order_id)
+    rig.fill(order.client_order_id, "2")
+    rig.accept(rig.sent[-1].client_order_id)          # stops of one and of two
+    rig.feed(OrderFilled(A, "someone", "m1", "MNQ", Side.SELL, D(2), D(100), D(0), rig.ts))  # type: ignore[arg-type]
+    (asked,) = rig.cancels
+
+    for _ in range(10):
+        rig.feed(CancelRejected(A, asked, "no", rig.ts))  # type: ignore[arg-type]
+
+    assert rig.cancels == [asked]
+    rig.after(600 * SECOND)
+    assert 1 < rig.cancels.count(asked) <= TRIES_MAX
+    assert f"cancel.{asked}" in rig.standing()
+
+
+def test_a_stop_that_is_refused_twice_is_alarmed_although_each_refusal_begins_a_new_wait():
+    rig = Rig(profile())
+    rig.fill(rig.enter().client_order_id, "3")
+
+    rig.rejected(rig.stops()[0].leg.client_order_id)
+    rig.after(SECOND)
+    assert NAME not in rig.standing()
+    rig.rejected(rig.stops()[0].leg.client_order_id)
+
+    assert NAME in rig.standing()
 
 
 def test_a_broker_that_lists_no_stop_is_asked_again_and_then_alarmed():

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,26 +30,37 @@ SEAMS = (
     "interlock.engine.step:Engine.outcome",
     "interlock.engine.commands:answer",
     "interlock.decisions.alerts.convert:convert",
+    "interlock.decisions.stage:Decisions.decide",
     "interlock.execution.stage:Execution.react",
     "interlock.routing.stage:Routing.route",
     "interlock.runtime.inbox:CommandDoor.submit",
     "interlock.runtime.commands:give",
+    "interlock.rescue.gate:judge",
+    "interlock.rescue.run:rescue",
+    "interlock.rescue.run:rescue",
     "starlette.responses:JSONResponse.render",
+    "interlock.web.app:Json.render",
 )
 """module:name. A door that a later build no longer has is a failure of the plugin, not silence."""
 
 OUT = "INTERLOCK_CODES_HEARD"
 """Where the plugin leaves what it heard: {test: {"codes": [...], "seconds": ...}}."""
 
+_SPELLED = re.compile(r"(?:(?<=\[)|(?<=frozen: )|(?<=; ))[a-z_]+(?:\.[a-z_]+)*(?=[\]:])")
+"""A code in a sentence: "[code] why", and the reasons of a freeze, "code: why; code: why"."""
+
 _heard: set[str] = set()
 
 
 def codes_in(value: Any, depth: int = 0) -> Iterator[str]:
     """Every reason code that an answer holds."""
-    if isinstance(value, str | int | float | bytes) or value is None or depth > 4:
+    if isinstance(value, int | float | bytes) or value is None or depth > 4:
         return
-    if isinstance(value, BaseException):
+    if isinstance(value, str):
+        yield from _SPELLED.findall(value)
+    elif isinstance(value, BaseException):
         yield from (each for each in [getattr(value, "code", None)] if isinstance(each, str))
+        yield from _SPELLED.findall(str(value))
     elif isinstance(value, dict):
         for name, each in value.items():
             if name == "code" and isinstance(each, str):
@@ -63,8 +75,10 @@ def codes_in(value: Any, depth: int = 0) -> Iterator[str]:
             each = getattr(value, name)
             if name == "code" and isinstance(each, str):
                 yield each
-            elif name in ("answers", "result", "verdict", "sized"):
+            elif name in ("answers", "result", "verdict", "sized", "reason"):
                 yield from codes_in(each, depth + 1)
+            elif name == "key" and isinstance(each, str):
+                yield each.partition(".")[0]            # of an alarm
     elif hasattr(value, "code") and isinstance(value.code, str):
         yield value.code
 

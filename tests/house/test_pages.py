@@ -16,7 +16,7 @@ from interlock.config.load import load_text
 
 CLI = typer.main.get_command(app)
 PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]{1,}\b")
-SHELL = {"make", "python", ".", "export", "pip", "cp", ".venv/bin/python", "ngrok", "cloudflared"}
+SHELL = {"interlock-kill", "make", "python", ".", "export", "pip", "cp", ".venv/bin/python", "ngrok", "cloudflared"}
 """What a console snippet may begin with besides `interlock`."""
 
 

@@ -164,8 +164,8 @@ def test_the_ledger_remembers_the_differences_of_the_read_before():
 
 
 def test_cash_is_compared_where_it_is_known_and_to_the_cent():
-    assert [item.what for item in compare({}, [], read(cash="100"), NOW, {}, cash=D(99))] == ["cash"]
-    assert compare({}, [], read(cash="100"), NOW, {}, cash=D("100.01")) == ()
+    assert [item.what for item in compare({}, [], read(cash="100"), NOW, {}, cash=(D(99), D("0.01")))] == ["cash"]
+    assert compare({}, [], read(cash="100"), NOW, {}, cash=(D("100.01"), D("0.01"))) == ()
     assert compare({}, [], read(cash="100"), NOW, {}) == ()
 
 

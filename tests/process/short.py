@@ -9,11 +9,13 @@ import sys
 from typing import Any
 
 from interlock.errors import StorageError
+from interlock.runtime import heartbeat
 from interlock.storage import lease
 from interlock.web import serve
 
 lease.TTL = 2_000_000_000              # type: ignore[misc]
-serve.RENEW_EVERY = 500_000_000        # type: ignore[misc]
+serve.RENEW_EVERY = 500_000_000        # type: ignore[misc,attr-defined]
+heartbeat.RENEW_EVERY = 500_000_000    # type: ignore[misc,attr-defined]
 
 
 def deafen() -> None:

@@ -1,4 +1,4 @@
-"""A real desk and a real venue with a bad line between them: whatever it does, an order is written once, and nothing is guessed."""
+"""A real desk and a real venue with a bad line between them: an order is written once, and nothing is guessed."""
 
 import time
 from collections import Counter
@@ -24,8 +24,8 @@ class Setting:
         """How many entry messages the venue has seen, per account: those that rest and those that have filled."""
         found: Counter[str] = Counter()
         for account, read in self.beside.reads().items():
-            ids = {fill.client_order_id for fill in read.fills} | {order.client_order_id for order in read.orders if not order.is_exit}
-            found[account] = len(ids)
+            resting = {order.client_order_id for order in read.orders if not order.is_exit}
+            found[account] = len(resting | {fill.client_order_id for fill in read.fills})
         return found
 
     def placed(self) -> int:
@@ -104,8 +104,8 @@ def test_requests_that_are_swallowed_leave_orders_in_doubt_and_are_not_repeated(
     assert setting.attempts() == 2
     assert setting.placed() == 0
     with Records.open(setting.desk.state) as records:
-        states = {type(order.state).__name__ for order in records.engine.execution.orders.open_orders() if order.leg.role == "entry"}
-    assert states == {"InDoubt"}
+        entries = [order for order in records.engine.execution.orders.open_orders() if order.leg.role == "entry"]
+    assert {type(order.state).__name__ for order in entries} == {"InDoubt"}
 
 
 def test_answers_that_are_swallowed_leave_orders_in_doubt_while_they_stand_at_the_venue(setting):

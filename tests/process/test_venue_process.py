@@ -98,6 +98,12 @@ def test_a_venue_that_dies_takes_the_line_down_and_nothing_is_sent_again(tmp_pat
         assert "trade" not in venue.arrived(), "it does not come back by itself"
         assert {account: read.fills for account, read in beside.reads().items()} == before
         assert not any(row["line"] for row in lines(desk))
+
+        shown = interlock("reconnect", "paper-a", "--state", desk.state).stderr
+        asked = interlock("reconnect", "paper-a", "--seen", shown.split("--seen")[1].split()[0], "--state", desk.state)
+        assert asked.returncode == 0, asked.stderr
+        wait_until(lambda: all(row["line"] for row in lines(desk)), 10, "a person opens it again, and it reads")
+        assert {account: read.fills for account, read in beside.reads().items()} == before, "and sends nothing of before"
     finally:
         desk.end(is_kind=False)
         venue.kill()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
@@ -104,16 +105,14 @@ class Hand:
     def reads(self) -> dict[str, AccountRead]:
         return {account: self.read(account) for account in self._accounts}
 
-    def place(self, id: str, side: str, quantity: str, *, account: str = "paper-a", symbol: str = "MNQ", limit: str | None = None,
-              reduce: bool = False) -> None:
-        from decimal import Decimal
-
+    def place(self, id: str, side: str, quantity: str, *, account: str = "paper-a", symbol: str = "MNQ",
+              limit: str | None = None, reduce: bool = False) -> None:
         leg = Leg(client_order_id=ClientOrderId(id), role="exit" if reduce else "entry",
                   purpose=Purpose.REDUCE if reduce else Purpose.ENTER, side=Side(side), quantity=Decimal(quantity),
                   type=OrderType.LIMIT if limit else OrderType.MARKET, limit=Decimal(limit) if limit else None,
                   is_reduce_only=reduce)
-        order = Order(account=AccountName(account), instrument=symbol, venue_symbol=symbol, legs=(leg,), signal_id=SignalId("hand"),
-                      lane=LaneName("hand"), strategy=StrategyName("hand"))
+        order = Order(account=AccountName(account), instrument=symbol, venue_symbol=symbol, legs=(leg,),
+                      signal_id=SignalId("hand"), lane=LaneName("hand"), strategy=StrategyName("hand"))
         asyncio.run(self._with(lambda remote: remote.line.request("place", order_bytes(order))))
 
     async def _with(self, act: Any) -> Any:
@@ -121,7 +120,7 @@ class Hand:
                              capabilities=NATIVE, timeout=5.0)
         try:
             await remote.open()
-            assert remote.line.is_up, [report for report in remote.broker.drain()]
+            assert remote.line.is_up, remote.broker.drain()
             return await act(remote)
         finally:
             remote.close()

@@ -58,7 +58,8 @@ def test_whatever_is_missing_refuses(sight, refused):
 
 
 @pytest.mark.parametrize("changed", [
-    order(quantity="3"), order(Side.BUY), order(is_reduce_only=False), order(purpose=Purpose.ENTER), order(purpose=Purpose.REDUCE),
+    order(quantity="3"), order(Side.BUY), order(is_reduce_only=False), order(purpose=Purpose.ENTER),
+    order(purpose=Purpose.REDUCE),
     order(type=OrderType.LIMIT, limit=D(1)), replace(order(), replaces=ClientOrderId("y"))])
 def test_an_order_that_does_not_only_close_what_is_held_is_refused(changed):
     assert code(judge(changed, MNQ, SIGHT)) == "rescue.not_reducing"

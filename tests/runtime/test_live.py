@@ -128,6 +128,22 @@ def test_a_guide_may_speak_of_it_and_binaries_are_not_read(tmp_path):
     assert persisted([tmp_path]) == []
 
 
+def test_a_linked_unit_is_read_and_one_that_cannot_be_read_is_a_problem(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.service").write_text("Environment=INTERLOCK_LIVE=I_MEAN_IT\n")
+    (tmp_path / "units").mkdir()
+    (tmp_path / "units" / "x.service").symlink_to(tmp_path / "elsewhere" / "x.service")
+
+    assert len(persisted([tmp_path / "units"])) == 1
+
+    def closed(_):
+        raise PermissionError(13, "closed")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", closed)
+    (problem,) = persisted([tmp_path / "units"])
+    assert "cannot be read" in problem
+
+
 def test_the_state_directory_deploy_and_the_given_folder_are_looked_at(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for place in ("state", "deploy", "units"):

@@ -1,114 +1,314 @@
-"""Deliberate defects for the world simulator. The switch stands in the wiring; they are found by the oracles alone."""
+"""Defects put into the wiring of simulated runs on purpose. None of them is in the product; the oracles must find each.
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, cast
-from zoneinfo import ZoneInfo
+A plant is made of `Parts` (what a run is wired from) and of patches that stand while it runs. `within` is the number of seeds
+in which it must be found; a plant that becomes harder to find means that the simulator has become weaker.
+"""
 
-import msgspec
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
 
-from interlock.errors import NotCleared
-from interlock.model.clearance import Epochs
-from interlock.simulation.disk import SimLease, SimStore, record_of
-from interlock.simulation.nodes import Engines
-from interlock.simulation.world import Parts
+from interlock.brokers.safe import SafeBroker
+from interlock.engine.setup import Setup
+from interlock.engine.step import Engine
+from interlock.errors import NotCleared, OutcomeUnknown
+from interlock.execution import brackets
+from interlock.gate import judge as judging
+from interlock.gate.registry import Checks, Registry
+from interlock.gate.sizing import size
+from interlock.ledger.book import Ledger
+from interlock.model.clearance import Clearance, Epochs
+from interlock.model.entry import Payload
+from interlock.model.ids import LaneName, SignalId, StrategyName, client_order_id
+from interlock.model.order import Leg, Order, OrderType, Profile
+from interlock.model.record import AccountFrozen, Attempt
+from interlock.model.report import AccountRead, WriteUnknown
+from interlock.model.signal import Purpose, Side, Source
+from interlock.model.verdict import Allow, Cleared, Verdict
+from interlock.runtime.epochs import EpochRecord
+from interlock.simulation import core
+from interlock.simulation.core import Parts, Process
 
 
-class Unchecked(SimLease):
-    """A lease that is believed for as long as it is not taken away."""
+@dataclass(frozen=True)
+class Plant:
+    """One defect, and where it must be noticed."""
 
-    def is_overslept(self) -> bool:
-        return False
+    name: str
+    invariants: tuple[str, ...]        # any of these
+    within: int
+    parts: Parts = core.SOUND
+    patches: tuple[tuple[Any, str, Any], ...] = field(default=())
+    profile: str = "merge"
 
-    def read_epoch(self) -> int:
-        record = record_of(self._disk)
-        assert record is not None
-        return record.epoch
+    @contextmanager
+    def planted(self) -> Iterator[Parts]:
+        with ExitStack() as stack:
+            for target, name, value in self.patches:
+                stack.enter_context(patch.object(target, name, value))
+            yield self.parts
 
 
-def unchecked(lease: SimLease) -> SimLease:
-    return Unchecked(lease._disk, lease._holder, lease._record, lease._now, lease._is_fenced)
+# -- journal and clearance
+
+class Forgetful(core.Desk):
+    """Sends an order without writing its attempt down."""
+
+    def _append(self, now: int, payload: Payload, cause: int) -> tuple[int, bytes]:
+        if isinstance(payload, Attempt):
+            self._open.entries.append((0, now, payload))
+            self._open.is_urgent = True
+            return self.journal.head
+        return super()._append(now, payload, cause)
 
 
-@dataclass
-class Earlier:
-    """Epochs as they were when somebody last looked."""
+class Hasty(Process):
+    """Releases what waits before the commit has ended."""
 
-    seen: Epochs
+    def on_sealed(self, closing: Any) -> None:
+        self._release(closing.entries)
+        closing.entries[:] = [entry for entry in closing.entries if type(entry[2]).__name__ not in (
+            "Attempt", "CancelRequested", "LookupRequested", "ReadRequested", "Clearance")]
+
+
+class Resending(SafeBroker):
+    """Writes an order again under the same clearance when no answer came."""
+
+    async def place(self, order: Order, clearance: Clearance) -> None:
+        try:
+            await super().place(order, clearance)
+        except OutcomeUnknown:
+            await self._broker.place(self._broker.encode(order))
+
+
+class Renaming(Engine):
+    """Sends an order without an answer once more, under a new id."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._cleared: dict[str, Verdict] = {}
+
+    def _clear(self, verdict: Verdict, cleared: Cleared, ts: int) -> Iterator[Payload]:
+        self._cleared[cleared.order.client_order_id] = verdict
+        yield from super()._clear(verdict, cleared, ts)
+
+    def _executed(self, message: Any, ts: int) -> Iterator[Payload]:
+        yield from super()._executed(message, ts)
+        known = self._cleared.pop(message.client_order_id, None) if isinstance(message, WriteUnknown) else None
+        if known is not None and isinstance(known.result, Cleared) and known.result.order.purpose is Purpose.ENTER:
+            order = known.result.order
+            legs = tuple(_renamed(leg, order, 1) for leg in order.legs)
+            again = _replaced(order, legs=legs, generation=1)
+            epochs = Epochs(kill=self.latches.kill_epoch, lease=self.lease_epoch, config=self.setup.config_epoch)
+            assert self._signer is not None
+            yield self._signer.issue(again, Profile.ENTER, 1, self._seq, self._hash, epochs, self.setup.state_id, ts)
+            yield Attempt(again.client_order_id, 1, again, Decimal(0))
+
+
+def _renamed(leg: Any, order: Order, generation: int) -> Any:
+    return _replaced(leg, client_order_id=client_order_id(order.signal_id, order.account, leg.role, generation))
+
+
+def _replaced(value: Any, **changes: Any) -> Any:
+    from msgspec.structs import replace
+    return replace(value, **changes)
+
+
+# -- kill and halts
+
+class ReadOnce(EpochRecord):
+    """Looks at the kill epoch once, when the process starts, and at the time of signing never again."""
 
     def read(self) -> Epochs:
-        return self.seen
+        return Epochs(kill=_Any(), lease=self._lease(), config=self.config)  # type: ignore[arg-type]
 
 
-class ReadOnce:
-    """Reads the epochs before it waits, and not again."""
+class _Any(int):
+    def __eq__(self, other: object) -> bool:
+        return True
 
-    def __init__(self, narrow: Any) -> None:
-        self._narrow, self._epochs = narrow, narrow._safe._epochs
+    def __ne__(self, other: object) -> bool:
+        return False
 
-    async def place(self, order: Any, clearance: Any) -> None:
-        self._narrow._safe._epochs = Earlier(self._epochs.read())
-        await self._narrow.place(order, clearance)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._narrow, name)
+    __hash__ = int.__hash__
 
 
-class OneLane:
-    """Counts cancels against the throttle of orders."""
+def forget_halts(process: Process, engine: Engine, intake: Any) -> None:
+    """A restart finds everything but the halts."""
+    process.fold(engine, intake)
+    engine.latches._killed.clear()
 
-    def __init__(self, narrow: Any, world: Any) -> None:
-        self._narrow, self._world, self._sent = narrow, world, list[int]()
 
-    def _count(self) -> None:
-        now = self._world.loop.ns
-        self._sent = [ts for ts in self._sent if now - ts < 60 * 10**9]
-        if len(self._sent) >= 8:
-            raise NotCleared("safe.order_rate", "too many messages in the last minute")
-        self._sent.append(now)
-
-    async def place(self, order: Any, clearance: Any) -> None:
-        self._count()
-        await self._narrow.place(order, clearance)
+class SharedLane(SafeBroker):
+    """Counts cancels against the rate of orders."""
 
     async def cancel(self, account: Any, client_order_id: Any, permit: str = "") -> None:
-        self._count()
-        await self._narrow.cancel(account, client_order_id, permit)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._narrow, name)
+        if len(self._recent(account, self._now())) >= 1:
+            raise NotCleared("safe.order_rate", "too many messages")
+        await super().cancel(account, client_order_id, permit)
 
 
-def _wrapped(wrap: Any) -> Any:
-    def after_build(node: Engines, built: Any) -> None:
-        lanes: dict[int, Any] = {}
-        for account, narrow in built.desk._brokers.items():
-            built.desk._brokers[account] = lanes.setdefault(id(narrow._safe), wrap(narrow, node.world))
+# -- fills, positions, limits
 
-    return after_build
+class CountsTwice(Ledger):
+    """Books an execution each time that it is told."""
 
+    def apply_fill(self, fill: Any, record: Any, ts: int) -> Any:
+        self._of(fill.account).executions.pop(fill.execution_id, None)
+        return super().apply_fill(fill, record, ts)
 
-EUCLA = ZoneInfo("Australia/Eucla")
-
-
-def _host_zone(_: Engines, built: Any) -> None:
-    """The trading day turns at the host's midnight."""
-    engine, session_of = built.engine, built.engine._session
-
-    def session(symbol: str, ts: int) -> Any:
-        return msgspec.structs.replace(session_of(symbol, ts), trade_date=str(datetime.fromtimestamp(ts / 1e9, UTC)
-                                                                               .astimezone(EUCLA).date()))
-
-    cast(Any, engine)._session = session
+    def has_booked(self, fill: Any) -> bool:
+        return False
 
 
-PLANTED: dict[str, Parts] = {
-    "record not synced": Parts(store=lambda disk, gone: SimStore(disk, syncs=False, is_fenced=gone)),
-    "sync failure retried": Parts(store=lambda disk, gone: SimStore(disk, retries=True, is_fenced=gone)),
-    "cache believed after a failed sync": Parts(store=lambda disk, gone: SimStore(disk, rewrites=False, is_fenced=gone)),
-    "lease not checked after a pause": Parts(lease=unchecked),
-    "wall clock in the lease": Parts(boot=lambda world: world.wall),
-    "kill read once before the await": Parts(after_build=_wrapped(lambda narrow, _: ReadOnce(narrow))),
-    "cancel lane shared": Parts(after_build=_wrapped(OneLane)),
-    "host time zone in the day roll": Parts(after_build=_host_zone),
-}
+class EmptyIsFlat(Ledger):
+    """Takes a list without positions for the truth."""
+
+    def apply(self, payload: object, ts: int) -> None:
+        super().apply(payload, ts)
+        if isinstance(payload, AccountRead) and not payload.positions:
+            self._of(payload.account).holdings.clear()
+
+
+class ChargesLate(Ledger):
+    """Counts an entry against the limits only when the venue has filled something of it."""
+
+    def charges(self, account: Any = None) -> Any:
+        return tuple(plan for plan in super().charges(account) if plan.filled)
+
+
+class Lax(SafeBroker):
+    """The last room without its own look at positions and limits, so that the gate stands alone."""
+
+    def _check_reduces(self, *_: Any) -> None:
+        pass
+
+    def _check_increases(self, *_: Any) -> None:
+        pass
+
+
+class LaxEntries(SafeBroker):
+    """The last room without its own look at entries, so that the gate's checks stand alone."""
+
+    def _check_increases(self, *_: Any) -> None:
+        pass
+
+
+class LaxSizes(SafeBroker):
+    """The last room without its look at how large an exit is."""
+
+    def _check_reduces(self, order: Any, book: Any, instrument: Any) -> None:
+        if not book.position(instrument.symbol) * order.parent.side.sign < 0:
+            raise NotCleared("safe.not_reducing", "nothing to reduce")
+
+
+class Repairing(Engine):
+    """Trades a difference away by itself, as soon as an account is frozen for one."""
+
+    def step(self, ts: int, message: Any, seq: int = 0, digest: bytes = b"") -> list[Payload]:
+        outputs = super().step(ts, message, seq, digest)
+        for frozen in [each for each in outputs if isinstance(each, AccountFrozen) and each.code == "drift"]:
+            for output in self._repair(frozen.account):
+                outputs.append(output)
+                self._fold(output, ts)
+        return outputs
+
+    def _repair(self, account: Any) -> Iterator[Payload]:
+        for symbol, quantity in self.ledger.quantities(account).items():
+            if not quantity:
+                continue
+            side = Side.SELL if quantity > 0 else Side.BUY
+            name = client_order_id("repair", account, symbol, self._seq)
+            leg = Leg(client_order_id=name, role="exit", purpose=Purpose.REDUCE, side=side, quantity=abs(quantity),
+                      type=OrderType.MARKET, is_reduce_only=True)
+            order = Order(account=account, instrument=symbol, venue_symbol=symbol, legs=(leg,), signal_id=SignalId("repair"),
+                          lane=LaneName("main"), strategy=StrategyName("trend"))
+            epochs = Epochs(kill=self.latches.kill_epoch, lease=self.lease_epoch, config=self.setup.config_epoch)
+            assert self._signer is not None
+            yield self._signer.issue(order, Profile.REDUCE, 1, self._seq, self._hash, epochs, self.setup.state_id, self.now)
+            yield Attempt(name, 1, order, Decimal(0))
+
+
+def with_ledger(kind: type[Ledger]) -> Callable[[Setup, Any], Engine]:
+    """An engine whose ledger is of this kind."""
+    def make(setup: Setup, signer: Any) -> Engine:
+        with patch("interlock.engine.step.Ledger", kind):
+            return Engine(setup, signer)
+
+    return make
+
+
+# -- checks
+
+class Open:
+    """A check that is asked, and allows whatever it is asked."""
+
+    def __init__(self, check: Any) -> None:
+        self.name, self.needs_quantity = check.name, check.needs_quantity
+
+    def check(self, _intent: Any, _view: Any) -> Allow:
+        return Allow()
+
+
+class Changed(Registry):
+    """The gate's lists with one check left out or always open."""
+
+    def __init__(self, sound: Any, names: tuple[str, ...], *, is_open: bool) -> None:
+        self._sound, self._names, self._is_open = sound, names, is_open
+        self.rules = sound.rules
+
+    def checks(self, profile: Profile, source: Source) -> Checks:
+        found = []
+        for check in self._sound.checks(profile, source):
+            if check.name not in self._names:
+                found.append(check)
+            elif self._is_open:
+                found.append(Open(check))
+        return Checks(found)
+
+
+def without(*names: str) -> Callable[[Setup], Setup]:
+    return lambda setup: dataclasses.replace(setup, registry=Changed(setup.registry, names, is_open=False))
+
+
+def opened(*names: str) -> Callable[[Setup], Setup]:
+    return lambda setup: dataclasses.replace(setup, registry=Changed(setup.registry, names, is_open=True))
+
+
+def sized_from_intent(asked: Any, view: Any, rules: Any) -> Any:
+    """An exit as large as an entry may have been, whatever is held."""
+    sized = size(asked, view, rules)
+    is_exit = asked.intent.purpose is not Purpose.ENTER and sized.quantity
+    return _replaced(sized, quantity=Decimal(3)) if is_exit else sized
+
+
+CORE: tuple[Plant, ...] = (
+    Plant("no journal record", ("INV-01",), 20, Parts(desk=lambda **parts: Forgetful(**parts))),
+    Plant("released before the commit", ("INV-01", "INV-02"), 20, Parts(process=Hasty)),
+    Plant("retry not cleared again", ("INV-01", "INV-02", "INV-04"), 60, Parts(safe=Resending)),
+    Plant("new id on retry", ("INV-03", "INV-04", "INV-18"), 60, Parts(engine=Renaming)),
+    Plant("kill read once", ("INV-02", "INV-06"), 120, Parts(epochs=ReadOnce)),
+    Plant("halt not latched", ("INV-06", "INV-23"), 200, Parts(restore=forget_halts)),
+    Plant("cancel lane shared", ("INV-07", "INV-19"), 60, Parts(safe=SharedLane)),
+    Plant("fills not told apart", ("INV-08", "INV-28"), 60, Parts(engine=with_ledger(CountsTwice))),
+    Plant("empty list taken for flat", ("INV-08", "INV-13", "INV-28"), 120, Parts(engine=with_ledger(EmptyIsFlat))),
+    Plant("limit charged at the fill", ("INV-18",), 120, Parts(engine=with_ledger(ChargesLate), safe=Lax)),
+    Plant("sibling not cancelled", ("INV-11", "INV-09", "INV-10"), 120,
+          patches=((brackets, "sweep", lambda *_: iter(())),)),
+    Plant("drift repaired by itself", ("INV-12",), 120, Parts(engine=Repairing)),
+    Plant("exit sized from the intent", ("INV-09",), 60,
+          Parts(setup=opened("exit.position", "exit.never_crosses_zero"), safe=LaxSizes),
+          ((judging, "size", sized_from_intent),)),
+)
+"""The defects that the core simulator must find."""
+
+OPEN: tuple[tuple[str, tuple[str, ...], int], ...] = (
+    ("kill", ("INV-06",), 60),
+    ("guard.2_data_quality", ("INV-17",), 200),
+    ("guard.4_position_count", ("INV-18",), 20),
+)
+"""Checks that may be made to allow everything (the last room looking away), what notices it, and within how many seeds."""

@@ -55,7 +55,7 @@ def command(
             if row["positions"]:
                 print(f"  notional at the entry prices: {row['notional'] or 'not known'}")
             for line in row["why"]:
-                print(f"  {line}")
+                print(f"  [{line['code']}] {line['reason']}")
     leave(status_of(answer))
 
 

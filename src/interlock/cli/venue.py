@@ -16,6 +16,7 @@ def start(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any; without it the one it had last.")] = None,
     environment: Annotated[str, typer.Option(help='"paper_sim", or "live-rehearsal": it calls itself live, and a simulator.')]
     = "paper_sim",
+    as_json: Json = True,  # noqa: ARG001 - what it prints is one JSON value in any case
 ) -> None:
     """Listen on the loopback until stopped. Prints one JSON line that says on which port.
 

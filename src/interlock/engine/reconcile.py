@@ -7,6 +7,7 @@ report thaws by itself; where somebody else had a hand in it, a person decides e
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ from interlock.engine.questions import ADOPT_BROKER, ADOPT_LOCAL, DRIFT_ANSWERS,
 from interlock.execution.exposure import ZERO
 from interlock.execution.stage import Execution
 from interlock.ledger.book import Ledger
-from interlock.ledger.compare import ABSENT, CASH_TOLERANCE, compare, gap, is_old, later
+from interlock.ledger.compare import ABSENT, CASH_TOLERANCE, compare, gap, is_old, later, told_since
 from interlock.model.command import (
     AccountAdopted,
     AccountDisabled,
@@ -48,6 +49,8 @@ class Watched(Struct, kw_only=True):
     """One account."""
 
     read: AccountRead | None = None    # the last whole answer that counted
+    ts_read: Nanos = 0                 # when it came in
+    ts_before: tuple[Nanos, Nanos] = (0, 0)        # of the one before: the broker's time, and when it came in
     rows: dict[str, Difference] = {}   # of that answer
     foreign: dict[str, Row] = {}       # what somebody else did, and nobody has decided on yet
     expected: dict[str, Nanos] = {}    # executions of others that are known: from before our time, or decided on
@@ -84,7 +87,7 @@ class Reconcile:
     def apply(self, payload: Payload, ts: Nanos) -> None:
         match payload:
             case AccountRead():
-                self._on_read(payload)
+                self._on_read(payload, ts)
             case Difference():
                 self._on_difference(payload, ts)
             case ReadFailed():
@@ -113,7 +116,7 @@ class Reconcile:
         of, what = self._of(fill.account), f"fill.{fill.execution_id}"
         of.foreign[what] = (what, "no order of ours", spell_fill(fill))
 
-    def _on_read(self, read: AccountRead) -> None:
+    def _on_read(self, read: AccountRead, ts: Nanos) -> None:
         of = self._of(read.account)
         is_first = of.read is None
         listed = {fill.execution_id for fill in read.fills}
@@ -126,7 +129,8 @@ class Reconcile:
                 of.expected[fill.execution_id] = fill.ts_event
             else:
                 self.on_foreign(fill)
-        of.read, of.rows, of.failures, of.ts_failed = read, {}, 0, 0
+        of.ts_before = (0, 0) if of.read is None else (of.read.ts_event, of.ts_read)
+        of.read, of.ts_read, of.rows, of.failures, of.ts_failed = read, ts, {}, 0, 0
 
     def _on_difference(self, found: Difference, ts: Nanos) -> None:
         of = self._of(found.account)
@@ -185,21 +189,28 @@ class Reconcile:
         still_open = orders.open_orders(account)
         replaced = {orders.book.replaces[record.leg.client_order_id] for record in still_open
                     if record.leg.client_order_id in orders.book.replaces and not isinstance(record.state, Working)}
-        found: tuple[Difference, ...] = ()
-        for cash in (None, ledger.balance(account)):
-            found = compare(ledger.quantities(account), still_open, read, ts, ledger.differences_before(account),
-                            newer=later(ledger.recent(account), read), replaced=replaced, by_id=orders.by_id, cash=cash)
-            # Cash follows positions: it says something of its own only where they agree and nothing is on its way.
-            if any(each.what.startswith("position.") for each in found) or not ledger.is_settled(account, ts):
-                break
+        # An accepted difference that changes is another one, and may itself be a report on its way.
+        before = {what: each for what, each in ledger.differences_before(account).items()
+                  if not self._accepts(self._of(account), each, ts)}
+        recent = ledger.recent(account)
+        ask = partial(compare, ledger.quantities(account), still_open, read, ts, before, newer=later(recent, read),
+                      replaced=replaced, told=told_since(recent, *self._of(account).ts_before), by_id=orders.by_id)
+        found = ask()
+        # Cash follows positions: it says something of its own only where they agree and nothing is on its way.
+        if ledger.is_settled(account, ts) and not any(each.what.startswith("position.") for each in found):
+            cash = ledger.cash_at(account, read)
+            if cash is not None and abs(cash[0] - read.cash) > cash[1]:
+                found = ask(cash=cash)
         yield from found
 
     def _judge(self, account: AccountName, ts: Nanos, *, is_reading: bool) -> Iterator[Payload]:
-        of = self._of(account)
+        of, is_frozen = self._of(account), self._latches.is_frozen_for(account, DRIFT)
+        if not (of.rows or of.foreign or is_frozen):
+            return
         standing = [each for each in of.rows.values() if not self._accepts(of, each, ts)]
         old = [each for each in standing if is_old(each, ts)]
         state = self._state(account, of, old)
-        if not self._latches.is_frozen_for(account, DRIFT):
+        if not is_frozen:
             if old or of.foreign:
                 why = "; ".join(f"{what}: ours {ours}, theirs {theirs}" for what, ours, theirs in state[1:])
                 yield AccountFrozen(account, DRIFT, why)
@@ -229,7 +240,7 @@ class Reconcile:
         if of.read is not None and "cash" not in shown and any(what.startswith("position.") for what in shown):
             ours = self._ledger.balance(account)
             if ours is not None and abs(ours - of.read.cash) > CASH_TOLERANCE:
-                shown["cash"] = ("cash", plain(ours), plain(of.read.cash))
+                shown["cash"] = ("cash", plain(round(ours, 2)), plain(round(of.read.cash, 2)))
         for what, row in of.foreign.items():
             shown.setdefault(what, row if what.startswith("fill.") else (what, row[1], f"{row[2]}; gone since"))
         number = None if of.read is None else of.read.account_id
@@ -317,7 +328,8 @@ class Reconcile:
         ours = self._ledger.balance(account)
         missing = read.cash - ours if ours is not None and has_traded else ZERO
         fills = tuple(fill for fill in read.fills if not self._ledger.has_booked(fill))
-        yield AccountAdopted(account, read.cash, min(missing, ZERO), fills)
+        adopted = [what.removeprefix("position.") for what, _, _ in state if what.startswith("position.")]
+        yield AccountAdopted(account, self._ledger.cash_to_adopt(account, read, adopted), min(missing, ZERO), fills)
 
     # -- keeping
 

@@ -288,7 +288,6 @@ class Engine:
             record = self.execution.orders.by_id(payload.client_order_id)
             if isinstance(payload, OrderFilled):
                 if not self.ledger.has_booked(payload):
-                    self.views.on_fill(payload)
                     if record is None:
                         self._foreign.append(payload)
                         self.reconcile.on_foreign(payload)

@@ -25,7 +25,7 @@ from interlock.model.instrument import Instrument
 from interlock.model.money import MINUTE, SECOND, Nanos
 from interlock.model.order import InDoubt, Working
 from interlock.model.record import Attempt
-from interlock.model.report import AccountRead, OrderFilled
+from interlock.model.report import AccountRead
 from interlock.model.signal import AccountIntent, Intent, Purpose, Side
 from interlock.model.verdict import Cleared, Verdict
 from interlock.model.view import (
@@ -75,9 +75,8 @@ class _Minute(Struct):
 
 
 class _Told(Struct):
-    """What one account's broker last told, beside what the ledger folds."""
+    """What one account's broker last told, beside what ledger and execution fold."""
 
-    positions: dict[str, Decimal]
     ts: Nanos
     margin: Decimal | None = None
     since: list[tuple[Nanos, str, Decimal]] = []       # entries cleared that the margin told may not hold: time, what, how much
@@ -141,7 +140,7 @@ class Well:
 
 
 class Views:
-    """Reads the rooms; keeps for itself only what was lately cleared, and the broker's word on positions and instruments."""
+    """Reads the rooms; keeps for itself only what was lately cleared, and the broker's word on margin and instruments."""
 
     def __init__(self, setup: Setup, marks: Marks, latches: Latches, ledger: Ledger, execution: Execution) -> None:
         self._setup = setup
@@ -252,12 +251,6 @@ class Views:
             case _:
                 self._sum = None
 
-    def on_fill(self, fill: OrderFilled) -> None:
-        """A distinct execution, told by the broker's own stream: its position has moved by it."""
-        told = self._told.get(fill.account)
-        if told is not None:
-            told.positions[fill.instrument] = told.positions.get(fill.instrument, ZERO) + fill.quantity * fill.side.sign
-
     def snapshot(self) -> bytes:
         attempts = {account: list(times) for account, times in self._attempts.items()}
         return msgspec.msgpack.encode(_State(attempts, self._told, self._definitions, self._minutes,
@@ -314,8 +307,7 @@ class Views:
             return                         # overtaken by a later answer
         # What was cleared just before may not be in the broker's answer yet.
         since = [] if earlier is None else [each for each in earlier.since if each[0] > ts - IN_FLIGHT]
-        self._told[read.account] = _Told({each.instrument: each.quantity for each in read.positions}, ts, read.margin_used, since,
-                                         read.connection, read.ts_event)
+        self._told[read.account] = _Told(ts, read.margin_used, since, read.connection, read.ts_event)
         if read.definitions:
             self._definitions[read.account] = {each.instrument: each for each in read.definitions}
 

@@ -67,6 +67,13 @@ class Vitals:
                 found.append(Vital("degraded", 1.0, f"{source.value}, {standing.metric} {standing.value}"))
         return tuple(found)
 
+    def rests(self, account: AccountName) -> tuple[Nanos, ...]:
+        setup, ledger = self._engine.setup, self._engine.ledger
+        if setup.mode != "paper":
+            return ()
+        records = [ledger.record(account, source) for source in Source]
+        return tuple(record.ts_last + setup.registry.rules.degradation.rest for record in records if record.ts_last is not None)
+
     def day(self, account: AccountName) -> tuple[Decimal | None, Decimal | None, str] | None:
         """The day's result and the smallest of the limits that phase 3 knows."""
         engine = self._engine

@@ -44,7 +44,7 @@ def sweep(situation: Situation, key: str, ts: Nanos) -> Outputs:
     """
     orders = situation.orders
     for record in orders.open_at(key):
-        if record.leg.purpose is Purpose.ENTER or record.is_cancel_requested:
+        if record.leg.purpose is Purpose.ENTER or situation.is_cancelling(record):
             continue
         if orders.is_child(record):
             parent = orders.by_id(record.parent)

@@ -15,7 +15,7 @@ def on_report(situation: Situation, report: object) -> Outputs:
     """What a report leaves open."""
     book = situation.orders
     match report:
-        case WriteUnknown():
+        case WriteUnknown(attempt=attempt) if attempt:    # a look-up or a cancel that failed is asked again when it is due
             for name in (report.client_order_id, *book.children.get(report.client_order_id, ())):
                 record = book.by_id(name)
                 if record is not None and isinstance(record.state, InDoubt):

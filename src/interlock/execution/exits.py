@@ -47,7 +47,7 @@ def advance(situation: Situation, key: str, ts: Nanos) -> Outputs:
         is_against = is_entry and at * record.leg.side.sign < ZERO
         if is_entry and not out.is_whole and not is_against:
             continue
-        if name not in out.orders and not record.is_cancel_requested:
+        if name not in out.orders and not situation.is_cancelling(record):
             yield CancelRequested(record.account, name, f"exit {intent.signal_id}", "exit")
         may_fill, may_enter = may_fill or not is_entry or is_against, may_enter or is_entry
     if may_fill:

@@ -73,7 +73,7 @@ def advance(situation: Situation, account: AccountName, ts: Nanos, world: World)
         return
     if not out.is_read:
         for record in _open(situation, account, out):
-            if record.leg.purpose is Purpose.ENTER and not record.is_cancel_requested:
+            if record.leg.purpose is Purpose.ENTER and not situation.is_cancelling(record):
                 yield CancelRequested(account, record.leg.client_order_id, f"flatten: {out.why}", PERSON)
         yield from _ask(situation, account, out, ts)
         return
@@ -114,7 +114,7 @@ def _clear_way(situation: Situation, account: AccountName, instrument: str, out:
     """What must end before a close can be sized, each with the cancel that it still needs."""
     for record in situation.orders.open_at(position_key(account, instrument)):
         is_own = record.signal_id == out.signal
-        yield None if is_own or record.is_cancel_requested else CancelRequested(
+        yield None if is_own or situation.is_cancelling(record) else CancelRequested(
             account, record.leg.client_order_id, f"flatten: {out.why}", PERSON)
     for name in _strangers(situation, told, instrument):
         asked = situation.orders.book.cancels.get(name)
@@ -168,7 +168,7 @@ def _ask(situation: Situation, account: AccountName, out: Flattening, ts: Nanos)
 def _expire(situation: Situation, account: AccountName, out: Flattening, told: Told | None, ts: Nanos) -> Outputs:
     """Time is up. What is not known is said to be unknown; what is still out is called back."""
     for record in _open(situation, account, out):
-        if record.signal_id == out.signal and not record.is_cancel_requested:
+        if record.signal_id == out.signal and not situation.is_cancelling(record):
             yield CancelRequested(account, record.leg.client_order_id, "flatten: out of time", PERSON)
     seconds = (ts - out.ts_from) // SECOND
     if not out.is_read:

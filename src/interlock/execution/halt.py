@@ -17,7 +17,7 @@ def begin(situation: Situation, scope: str, why: str) -> Outputs:
     for record in situation.orders.open_orders():
         if name != (record.lane if kind == "lane" else record.account):
             continue
-        if record.leg.purpose is Purpose.ENTER and not record.is_cancel_requested:
+        if record.leg.purpose is Purpose.ENTER and not situation.is_cancelling(record):
             yield CancelRequested(record.account, record.leg.client_order_id, f"halt: {why}")
     for account in situation.profiles:
         if kind != "lane" and account != name:

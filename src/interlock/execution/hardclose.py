@@ -78,7 +78,7 @@ def advance(situation: Situation, key: str, ts: Nanos, world: World) -> Outputs:
     if ts < flat - rules.buffer:
         return
     for record in entries:
-        if not record.is_cancel_requested:
+        if not situation.is_cancelling(record):
             yield CancelRequested(account, record.leg.client_order_id, "hard close")
     held = situation.plan(key)
     if at and held is not None and held.lane in rules.overnight:

@@ -104,7 +104,7 @@ def on_resume(situation: Situation) -> Outputs:
         lane, _, account = reach.partition("|")
         named = LaneName(lane) if lane else None, AccountName(account) if account else None
         for record in tuple(in_reach(situation, *named, scope)):
-            if not record.is_cancel_requested:
+            if not situation.is_cancelling(record):
                 yield CancelRequested(record.account, record.leg.client_order_id, "killed while nothing ran", PERSON)
 
 

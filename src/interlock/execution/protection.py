@@ -74,7 +74,7 @@ def _orphans(situation: Situation, key: str, at: Decimal, ts: Nanos) -> Outputs:
         return
     for record in situation.orders.open_at(key):
         is_exit = record.leg.purpose is not Purpose.ENTER and record.leg.side is exit_side(at)
-        if is_exit and record.leg.client_order_id in told.orders and not record.is_cancel_requested:
+        if is_exit and record.leg.client_order_id in told.orders and not situation.is_cancelling(record):
             yield CancelRequested(record.account, record.leg.client_order_id, "the broker shows the position flat")
 
 
@@ -89,14 +89,16 @@ def _alarms(situation: Situation, key: str, at: Decimal, ts: Nanos, *, is_read: 
             yield AccountThawed(AccountName(account), code)
         return
     allowed = T_PROTECT if at else T_ORPHAN
-    is_ours = ours is not None and ts - ours >= allowed
+    plan = situation.plan(key)
+    is_refused = at != ZERO and plan is not None and plan.tries > 1   # each refusal begins a new wait; two are enough to know
+    is_ours = ours is not None and (ts - ours >= allowed or is_refused)
     is_theirs = theirs is not None and is_read and ts - theirs >= allowed
     if not is_ours and not is_theirs:
         return
     confirmed, _ = situation.orders.covering(key, Purpose.PROTECT, exit_side(at))
     why = ("a person removed it" if key in folded.removed else "an exit is under way" if key in folded.exits
-           else "the broker lists otherwise" if not is_ours else "no recorded stop" if situation.plan(key) is None
-           else f"for more than {allowed / 1e9:g} s")
+           else "the broker lists otherwise" if not is_ours else "no recorded stop" if plan is None
+           else f"refused {plan.tries} times" if is_refused else f"for more than {allowed / 1e9:g} s")
     text = (f"{account}: {instrument} position {plain(at)}, live stops {plain(confirmed)} ({why})" if at else
             f"{account}: {instrument} is flat and an exit order is still live")
     yield from situation.alarm(name, text)
@@ -144,11 +146,11 @@ def _more(situation: Situation, key: str, plan: Plan, purpose: Purpose, need: De
         could_exit = at - short if at > ZERO else long - at
         if could_exit + missing > need:
             for target in _resting(situation, key, Purpose.TARGET, at):
-                if not target.is_cancel_requested:
+                if not situation.is_cancelling(target):
                     yield CancelRequested(plan.account, target.leg.client_order_id, "makes room for the stop")
             for record in orders.open_at(key):
                 is_against = record.leg.purpose is Purpose.ENTER and record.leg.side is exit_side(at)
-                if is_against and not record.is_cancel_requested:
+                if is_against and not situation.is_cancelling(record):
                     yield CancelRequested(record.account, record.leg.client_order_id, "an entry against the position")
             return
     live = [record for record in _resting(situation, key, purpose, at) if not orders.is_child(record)]
@@ -167,7 +169,7 @@ def _less(situation: Situation, key: str, plan: Plan, purpose: Purpose, need: De
     """Shrink what rests to the position, newest first. A venue is given its time to resize what it links."""
     at, orders = situation.position(key), situation.orders
     live = [record for record in _resting(situation, key, purpose, at) if isinstance(record.state, Working)
-            and record.state.is_live and not record.is_cancel_requested]
+            and record.state.is_live and not situation.is_cancelling(record)]
     extra = sum((record.remaining for record in live), ZERO) - need
     for record in reversed(live):
         if extra <= ZERO:
@@ -179,8 +181,9 @@ def _less(situation: Situation, key: str, plan: Plan, purpose: Purpose, need: De
             yield _replacement(situation, plan, purpose, record, record.remaining - extra, ts,
                                f"{ROLE[purpose]} shrinks to {plain(need)}")
             return
-        yield CancelRequested(plan.account, record.leg.client_order_id, f"more than the position of {plain(need)}")
-        extra -= record.remaining
+        if record.remaining <= extra:                     # else the position would stand naked: a person has been called
+            yield CancelRequested(plan.account, record.leg.client_order_id, f"more than the position of {plain(need)}")
+            extra -= record.remaining
 
 
 def _replacement(situation: Situation, plan: Plan, purpose: Purpose, last: OrderRecord, quantity: Decimal, ts: Nanos,

@@ -160,6 +160,15 @@ class Execution:
         under_way = self._situation.folded.flattens.get(account)
         return under_way is None or (under_way.instrument is not None and instrument is None)
 
+    def killed_at(self, lane: LaneName | None, account: AccountName | None) -> Nanos | None:
+        """When the kill of this reach was last given."""
+        return self._situation.folded.killed.get(f"{lane or ''}|{account or ''}")
+
+    def proof_of(self, account: AccountName) -> tuple[bool | None, tuple[str, ...]]:
+        """Whether the broker's own list has shown a killed account clean (None: nothing is shown yet), and what it left."""
+        proof = self._situation.folded.proofs.get(account)
+        return (None, ()) if proof is None else (proof.is_clean, proof.left)
+
     def in_reach(self, lane: LaneName | None, account: AccountName | None, scope: str) -> tuple[ClientOrderId, ...]:
         """The open orders that a kill of this reach and scope cancels."""
         return tuple(record.leg.client_order_id

@@ -16,6 +16,7 @@ from interlock.model.entry import Payload
 from interlock.model.ids import AccountName, ClientOrderId, LaneName, SignalId, StrategyName, client_order_id, identify
 from interlock.model.instrument import Instrument
 from interlock.model.money import MINUTE, SECOND, Nanos
+from interlock.model.order import OrderRecord
 from interlock.model.record import Alarm, AlarmCleared
 from interlock.model.signal import AccountIntent, Intent, Purpose, Side, Source
 from interlock.model.view import Mark, Session
@@ -227,6 +228,11 @@ class Situation:
         """Our own positions of one account, by instrument, flat ones left out."""
         prefix = f"{account}|"
         return {key[len(prefix):]: at for key, at in self.orders.book.positions.items() if at and key.startswith(prefix)}
+
+    def is_cancelling(self, record: OrderRecord) -> bool:
+        """A cancel is under way, or was refused so lately that asking again would only repeat the refusal."""
+        asked = self.orders.book.cancels.get(record.leg.client_order_id)
+        return record.is_cancel_requested or (asked is not None and self.ts < asked.ts_next)
 
     def is_pending(self, key: str, purpose: Purpose) -> bool:
         """Asked of the gate a moment ago and not judged yet."""

@@ -59,6 +59,7 @@ FAULT_LIFE: Final[Nanos] = 60 * SECOND
 GAP_LIFE: Final[Nanos] = 60 * SECOND
 ACKS_LIFE: Final[Nanos] = 5 * MINUTE
 ACK_WAIT: Final[Nanos] = 3 * SECOND
+ACK_LATE: Final = 250.0
 ACKS_KEPT: Final = 20
 ACKS_MIN: Final = 5
 """Fewer acknowledgements have no slowest twentieth."""
@@ -102,6 +103,10 @@ class World(Protocol):
 
     def degraded(self, account: AccountName, now: Nanos, /) -> tuple[Vital, ...]: ...
 
+    def rests(self, account: AccountName, /) -> tuple[Nanos, ...]:
+        """When a degraded source may be tried again."""
+        ...
+
     def day(self, account: AccountName, /) -> tuple[Decimal | None, Decimal | None, str] | None:
         """The day's result, its limit, and the trading day; None: the account was never read."""
         ...
@@ -144,6 +149,7 @@ class Kept(Struct, kw_only=True):
 
     scopes: dict[str, Scope] = {}
     accounts: dict[AccountName, Told] = {}
+    is_started: bool = False
     ts_started: Nanos = 0
     ts_tick: Nanos = 0
     ts_market: Nanos | None = None     # of the first market message in this process
@@ -166,7 +172,6 @@ class Health:
         self.kept = Kept(accounts={account: Told() for account in expected})
         self._is_asked = False         # by what this step has brought
         self._looked: Nanos = 0        # by this process
-        self._is_poor = False          # some tier is not 0
         self._near: dict[str, tuple[float, float]] | None = None       # see `World.near`
         self._due: Nanos | None = None
         self._is_due_known = False
@@ -174,7 +179,7 @@ class Health:
             TierChanged: self._on_tier, Started: self._on_started, LineChanged: self._on_line, AccountRead: self._on_read,
             AccountFrozen: self._on_frozen, AccountThawed: self._on_thawed, Reading: self._on_reading, Attempt: self._on_attempt,
             Enabled: self._on_enabled, FallbackUsed: self._on_fallback, Alarm: self._on_alarm, AlarmCleared: self._on_alarm_cleared,
-            WriteRefused: self._on_unsent, OrderDropped: self._on_unsent, Tick: self._on_tick, ClosedTrade: self._on_any,
+            WriteRefused: self._on_unsent, OrderDropped: self._on_unsent, Tick: self._on_tick, ClosedTrade: self._on_closed,
             **dict.fromkeys(_ACKS, self._on_ack)}
 
     # -- folding
@@ -210,7 +215,7 @@ class Health:
             self.kept.bars[bar.instrument] = max(0, ts - bar.ts_event - bar.timeframe)
             return
         near = self._near
-        if self._is_poor or near is None:
+        if near is None:
             self._is_asked = True
         elif near:
             found = near.get(bar.instrument)
@@ -224,11 +229,10 @@ class Health:
         accounts = self.kept.accounts
         self.kept = msgspec.msgpack.decode(body, type=Kept)
         self.kept.accounts = {**accounts, **self.kept.accounts}
-        self._is_poor = any(scope.tier for scope in self.kept.scopes.values())
         self._is_due_known, self._near = False, None
 
-    def _on_any(self, _payload: Payload, _ts: Nanos) -> None:
-        self._is_asked = True
+    def _on_closed(self, _trade: ClosedTrade, _ts: Nanos) -> None:
+        self._is_asked, self._is_due_known = True, False
 
     def _on_tick(self, _tick: Tick, ts: Nanos) -> None:
         self.kept.ts_tick = ts
@@ -241,13 +245,12 @@ class Health:
         elif scope.ts_better is None or changed.tier != scope.tier:
             scope.ts_better = ts
         scope.tier, scope.reasons, scope.is_enabled = changed.tier, changed.reasons, False
-        self._is_poor = any(each.tier for each in self.kept.scopes.values())
         self._is_due_known = False
 
     def _on_started(self, _started: Started, ts: Nanos) -> None:
         """A new process has heard nothing yet and measured nothing; what stood, stands."""
         kept = self.kept
-        kept.ts_started, kept.ts_market, kept.gap, kept.clock = ts, None, None, ClockEvidence()
+        kept.is_started, kept.ts_started, kept.ts_market, kept.gap, kept.clock = True, ts, None, None, ClockEvidence()
         kept.bars, kept.events, kept.faults, kept.used = {}, {}, {}, {}
         for told in kept.accounts.values():
             told.ts_heard = None
@@ -338,6 +341,8 @@ class Health:
         self._is_asked = False
 
     def is_due(self, ts: Nanos) -> bool:
+        if not self.kept.is_started:
+            return False               # no process yet, only the head of a record
         return self._is_asked or (self._is_wall and ts - self._looked >= LOOK_EVERY)
 
     def next_due(self) -> Nanos | None:
@@ -354,6 +359,10 @@ class Health:
         for account, told in kept.accounts.items():
             wait = self._expected.get(account, 0) + ACK_WAIT + 1
             dues.extend(since + wait for since in told.waiting.values())
+            for at, late in told.acks:
+                if late > ACK_LATE:
+                    dues.extend((at + CLEAN, at + ACKS_LIFE))
+            dues.extend(self.world.rests(account))
         return min((due for due in dues if due > kept.ts_tick), default=None)
 
     # -- looking

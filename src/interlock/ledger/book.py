@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from interlock.ledger.compare import T_SETTLE, Execution, later
+from interlock.ledger.compare import CASH_TOLERANCE, T_SETTLE, Execution, later
 from interlock.ledger.holding import ZERO, EntryPlan, Holding
 from interlock.ledger.memory import Past
 from interlock.model.account import ClosedTrade, Position
@@ -187,6 +187,22 @@ class Ledger:
         of = self._accounts[account]
         return None if of.deposit is None else of.deposit + self._realised(of)
 
+    def cash_at(self, account: AccountName, read: AccountRead) -> tuple[Decimal, Decimal] | None:
+        """Our cash as the broker would count it, and how far its own may lie from it; None: not to be told.
+
+        What is realised while something is open depends on its average price, and so on the order in which executions are
+        booked, and on how a broker rounds it. So the broker's averages are taken, and a half tick of what is open is allowed.
+        """
+        of = self._accounts[account]
+        if of.deposit is None:
+            return None
+        shift = self._shift(of, read, of.holdings)
+        if shift is None:
+            return None
+        slack = sum((abs(each.quantity) * self._instruments[symbol].multiplier * self._instruments[symbol].tick / 2
+                     for symbol, each in of.holdings.items()), CASH_TOLERANCE)
+        return of.deposit + self._realised(of) + shift, slack
+
     def equity(self, account: AccountName, marks: Mapping[str, Decimal]) -> Decimal | None:
         """Cash and what is open, at the marks."""
         of = self._accounts[account]
@@ -271,6 +287,25 @@ class Ledger:
             total += (holding.flow + holding.quantity * holding.average) * self._instruments[symbol].multiplier
         return total
 
+    def _shift(self, of: Account, read: AccountRead, symbols: Iterable[str]) -> Decimal | None:
+        """How much more would be realised if these holdings stood at the broker's average prices; None: it tells none."""
+        averages = {position.instrument: position.average_price for position in read.positions}
+        shift = ZERO
+        for symbol in symbols:
+            holding, average = of.holdings.get(symbol), averages.get(symbol)
+            if holding is None:
+                continue
+            if average is None:
+                return None
+            shift += holding.quantity * (average - holding.average) * self._instruments[symbol].multiplier
+        return shift
+
+    def cash_to_adopt(self, account: AccountName, read: AccountRead, adopted: Iterable[str]) -> Decimal:
+        """The broker's cash, at our own average prices for what is not adopted beside it."""
+        of, taken = self._of(account), set(adopted)
+        kept = [symbol for symbol in of.holdings if symbol not in taken]
+        return read.cash - (self._shift(of, read, kept) or ZERO)
+
     def _open(self, fill: OrderFilled, ts: Nanos) -> Holding:
         holding = Holding(account=fill.account, instrument=fill.instrument, ts_opened=ts)
         self._of(fill.account).holdings[fill.instrument] = holding
@@ -327,7 +362,7 @@ class Ledger:
         of = self._of(read.account)
         of.since_before, of.since = of.since, {}
         if of.deposit is None and not later(of.recent, read):      # else its cash is that of before an execution of ours
-            of.deposit = read.cash - self._realised(of)
+            of.deposit = read.cash - self._realised(of) - (self._shift(of, read, of.holdings) or ZERO)
             of.counted = {fill.execution_id: fill.ts_event for fill in read.fills if fill.execution_id not in of.executions}
 
     # -- what a person took over from the broker

@@ -45,24 +45,35 @@ def later(recent: Iterable[Execution], read: AccountRead) -> tuple[Execution, ..
     return tuple(each for each in recent if each.ts_event >= read.ts_event and each.execution_id not in listed)
 
 
+def told_since(recent: Iterable[Execution], ts_event: Nanos, ts: Nanos) -> tuple[Execution, ...]:
+    """The executions that an earlier answer (of `ts_event`, come in at `ts`) held and that we heard of only after it."""
+    return tuple(each for each in recent if each.ts_event < ts_event and each.ts > ts)
+
+
 def compare(ours: Mapping[str, Decimal], orders: Iterable[OrderRecord], read: AccountRead, ts: Nanos,
             before: Mapping[str, Difference], *, newer: Collection[Execution] = (), replaced: Collection[str] = (),
-            by_id: Callable[[ClientOrderId], OrderRecord | None] = lambda _: None, cash: Decimal | None = None,
-            ) -> tuple[Difference, ...]:
+            told: Iterable[Execution] = (), by_id: Callable[[ClientOrderId], OrderRecord | None] = lambda _: None,
+            cash: tuple[Decimal, Decimal] | None = None) -> tuple[Difference, ...]:
     """Every difference between what we hold and what a whole read shows, each with the time it was first seen.
 
     `ours`: signed quantities by instrument. `orders`: our open orders of the account. `before`: the differences of the read
     before, by name; one that is still there keeps its time. `newer`: what `later` found. `replaced`: orders that are being
-    replaced just now. `by_id` finds an order of ours that is open no more. `cash` None leaves cash out.
+    replaced just now. `told`: what `told_since` found: the difference of before, as far as it was that, is explained.
+    `by_id` finds an order of ours that is open no more. `cash`: ours, and how far theirs may lie from it; None leaves it out.
     """
     since = dict[str, Decimal]()
     for each in newer:
         since[each.instrument] = since.get(each.instrument, ZERO) + each.signed
     then = {symbol: ours.get(symbol, ZERO) - since.get(symbol, ZERO) for symbol in {**ours, **since}}
     found = [*_positions(then, read), *_orders(orders, read, newer, replaced, by_id)]
-    if cash is not None and abs(cash - read.cash) > CASH_TOLERANCE:
-        found.append(("cash", plain(cash), plain(read.cash)))
-    return tuple(Difference(read.account, what, mine, theirs, _since(before.get(what), what, mine, theirs, ts))
+    if cash is not None and abs(cash[0] - read.cash) > cash[1]:
+        found.append(("cash", plain(round(cash[0], 2)), plain(round(read.cash, 2))))
+    explained: dict[str, Decimal] = {}
+    for each in told if before else ():
+        for what, quantity in ((f"position.{each.instrument}", each.signed), (f"order.{each.client_order_id}.left", -abs(each.signed))):
+            explained[what] = explained.get(what, ZERO) + quantity
+    return tuple(Difference(read.account, what, mine, theirs,
+                            _since(before.get(what), what, mine, theirs, explained.get(what, ZERO), ts))
                  for what, mine, theirs in found)
 
 
@@ -93,13 +104,14 @@ def gap(what: str, ours: str, theirs: str) -> str:
     return theirs if what.startswith("order.") and ours != ABSENT else f"{ours} {theirs}"
 
 
-def _since(earlier: Difference | None, what: str, ours: str, theirs: str, ts: Nanos) -> Nanos:
-    """Two late reports one after the other are no difference that stayed: it keeps its time while it points the same way."""
+def _since(earlier: Difference | None, what: str, ours: str, theirs: str, explained: Decimal, ts: Nanos) -> Nanos:
+    """Two late reports one after the other are no difference that stayed: it keeps its time while it points the same way, and
+    what has been told since does not explain it."""
     if earlier is None:
         return ts
     then, now = gap(what, earlier.ours, earlier.theirs), gap(what, ours, theirs)
-    if what.startswith("position."):
-        return earlier.ts_since if then.startswith("-") == now.startswith("-") else ts
+    if what.startswith("position.") or what.endswith(".left"):
+        return earlier.ts_since if (Decimal(then) - explained) * Decimal(now) > ZERO else ts
     return earlier.ts_since if then == now else ts
 
 

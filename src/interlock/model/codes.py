@@ -137,6 +137,8 @@ PAGE: Final = (
          "Look at `interlock status`; `interlock kill` works without an engine too."),
     Code("door.no_answer", _PAGE, "The engine has not answered in time; the command may still take effect.",
          "Look at `interlock status` before giving it again."),
+    Code("drill.not_held", _PAGE, "The kill drill could not be held, or another one is under way; nothing was measured.",
+         "Read the reason; `interlock drill` holds one from a terminal."),
     Code("http.404", _PAGE, "There is nothing at that address.", "Open / and follow the page."),
     Code("http.405", _PAGE, "That address answers another method.", "Use the method that the answer's allow header names."),
 )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Struct
+
 from interlock.brokers.safe import SafeBroker
 from interlock.errors import InterlockError, NotCleared, NotSent, OutcomeUnknown, StorageError
 from interlock.gate.clearance import Signer
@@ -45,6 +47,13 @@ RESCUE: Final = "rescue"
 ZERO: Final = Decimal(0)
 
 
+class Why(Struct, frozen=True):
+    """Why something was not done, or is not known."""
+
+    code: str
+    reason: str
+
+
 @dataclass
 class AccountResult:
     """What became of one account. `result` is set where flattening was asked: flat, residual or unknown."""
@@ -58,7 +67,7 @@ class AccountResult:
     positions: list[BrokerPosition] = field(default_factory=list)
     notional: Decimal | None = None    # of the positions, at the broker's average price
     result: str | None = None
-    why: list[str] = field(default_factory=list)
+    why: list[Why] = field(default_factory=list)
 
 
 @dataclass
@@ -101,7 +110,7 @@ class Act:
                 await act(broker, account)
             except InterlockError as error:
                 code = "rescue.no_fence" if isinstance(error, StorageError) else "rescue.unreachable"
-                self.results[account].why.append(f"[{code}] {error}")
+                self.results[account].why.append(Why(code, str(error)))
 
         await asyncio.gather(*(one(broker, account) for broker in self._connected for account in broker.accounts
                                if only is None or account in only))
@@ -140,7 +149,8 @@ class Act:
         try:
             await broker.safe.cancel(account, key, permit)
         except (NotCleared, NotSent, OutcomeUnknown) as error:
-            self.results[account].why.append(f"cancel of {key}: {error}")
+            code = error.code if isinstance(error, NotCleared) else "rescue.unreachable"
+            self.results[account].why.append(Why(code, f"cancel of {key}: {error}"))
 
     # -- flatten
 
@@ -148,8 +158,7 @@ class Act:
         """Siblings first, then the position as the broker tells it now, by orders that can only reduce it."""
         result = self.results[account]
         if self._record is None or self._fence is None:
-            result.why.append("[rescue.no_journal] nothing was closed" if self._record is None else
-                              "[rescue.no_fence] nothing was closed")
+            result.why.append(Why("rescue.no_journal" if self._record is None else "rescue.no_fence", "nothing was closed"))
             return
         read = await self._read(broker, account)
         begun = FlattenBegun("interlock-kill", account, None, (account,), tuple(
@@ -197,7 +206,7 @@ class Act:
         result, record, fence = self.results[order.account], self._record, self._fence
         refusal = judge(order, self._instruments.get(order.instrument), sight)
         if refusal is not None:
-            result.why.append(f"[{refusal.code}] {refusal.reason}")
+            result.why.append(Why(refusal.code, refusal.reason))
         if refusal is not None or record is None or fence is None:
             return False
         clearance = self._signer.issue(order, Profile.FLATTEN, 1, cause, digest, fence.signed, record.state_id, self._now())
@@ -206,15 +215,15 @@ class Act:
             await broker.safe.place(order, clearance)
         except NotCleared as error:
             self._note(WriteRefused(order.account, order.client_order_id, 1, error.code, str(error)))
-            result.why.append(f"[{error.code}] {error}")
+            result.why.append(Why(error.code, str(error)))
             return False
         except NotSent as error:
             self._note(WriteRefused(order.account, order.client_order_id, 1, "wire.not_sent", str(error)))
-            result.why.append(str(error))
+            result.why.append(Why("rescue.unreachable", str(error)))
             return False
         except OutcomeUnknown as error:
             self._note(WriteUnknown(order.account, order.client_order_id, 1, str(error)))
-            result.why.append(str(error))
+            result.why.append(Why("rescue.unreachable", str(error)))
         return True
 
     async def _is_dead(self, broker: Connected, account: AccountName, order: Order) -> bool:
@@ -235,9 +244,10 @@ class Act:
         result.left = [order.client_order_id for order in read.orders]
         result.is_clean = not result.left
         result.result = "flat" if not result.positions and not result.left else "residual"
-        self._note(*(FlattenEnded(account, held.instrument, "residual", held.quantity, "; ".join(result.why))
+        said = "; ".join(each.reason for each in result.why)
+        self._note(*(FlattenEnded(account, held.instrument, "residual", held.quantity, said)
                      for held in result.positions),
-                   *(() if result.positions else (FlattenEnded(account, "", result.result, ZERO, "; ".join(result.why)),)))
+                   *(() if result.positions else (FlattenEnded(account, "", result.result, ZERO, said),)))
 
     # -- what it sees
 
@@ -278,7 +288,7 @@ class Act:
         except StorageError as error:
             self._record = None
             for result in self.results.values():
-                result.why.append(f"[rescue.no_journal] {error}")
+                result.why.append(Why("rescue.no_journal", str(error)))
 
 
 def adds_risk(order: BrokerOrder, read: AccountRead) -> bool:

@@ -24,14 +24,20 @@ from interlock.model.money import plain
 from interlock.model.order import Profile
 from interlock.model.record import Started, Stopped
 from interlock.records import build_digest
-from interlock.rescue.act import AccountResult, Act, Connected
+from interlock.rescue.act import AccountResult, Act, Connected, Why
 from interlock.rescue.fence import HOLDER, Fence, take
 from interlock.rescue.record import RescueRecord, beside, open_record
 from interlock.runtime import rescued
 from interlock.runtime.connect import capabilities
 
-INSIDE: Final = ("[rescue.venue_inside] the paper venue of this account lives inside the engine: while that hangs it stands "
-                 "still, and nothing can be asked of it")
+INSIDE: Final = Why("rescue.venue_inside", "the paper venue of this account lives inside the engine: while that hangs it stands "
+                                           "still, and nothing can be asked of it")
+
+
+class UnknownAccount(InputError):
+    """Refuse: the configuration has no such account."""
+
+    code = "rescue.account_unknown"
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -56,8 +62,8 @@ def rescue(directory: Path, wish: Wish, *, confirm: Confirm, say: Say) -> dict[s
     config = load(directory).config
     unknown = [name for name in (*wish.accounts, *wish.confirmed) if name not in config.accounts]
     if unknown:
-        raise InputError(f"[rescue.account_unknown] no account is called {', '.join(unknown)}; "
-                         f"there are {', '.join(config.accounts)}")
+        raise UnknownAccount(f"[rescue.account_unknown] no account is called {', '.join(unknown)}; "
+                             f"there are {', '.join(config.accounts)}")
     where = wish.journal or beside(directory)
     fence, why_no_fence = _fenced(directory, say)
     record, why_no_record = _recorded(where, directory, say)
@@ -89,25 +95,25 @@ def status_of(answer: Mapping[str, Any]) -> int:
     return 0 if all(row["clean"] and row["result"] in (None, "flat") for row in rows) else 1
 
 
-def _fenced(directory: Path, say: Say) -> tuple[Fence | None, str]:
+def _fenced(directory: Path, say: Say) -> tuple[Fence | None, Why | None]:
     try:
         fence = take(directory)
     except StorageError as error:
         say(f"[rescue.no_fence] {error}; cancels go on, nothing is closed")
-        return None, f"[rescue.no_fence] {error}"
+        return None, Why("rescue.no_fence", str(error))
     say(f"lease taken at epoch {fence.epoch}"
         + ("; the engine that held it can write nothing any more" if fence.was_held else ""))
-    return fence, ""
+    return fence, None
 
 
-def _recorded(where: Path, directory: Path, say: Say) -> tuple[RescueRecord | None, str]:
+def _recorded(where: Path, directory: Path, say: Say) -> tuple[RescueRecord | None, Why | None]:
     try:
         record = open_record(where, directory)
     except (StorageError, JournalDamaged) as error:
         say(f"[rescue.no_journal] {error}; cancels go on, nothing is closed")
-        return None, f"[rescue.no_journal] {error}"
+        return None, Why("rescue.no_journal", str(error))
     say(f"journal: {record.path}")
-    return record, ""
+    return record, None
 
 
 def _leave_note(directory: Path, wish: Wish, fence: Fence | None, say: Say) -> None:
@@ -149,7 +155,7 @@ async def _at_brokers(config: Config, directory: Path, where: Path, wish: Wish, 
         try:
             token = secrets.require(known, section.rescue_token, f"brokers.{name}.rescue_token")
         except ConfigError as error:
-            results += [AccountResult(account, name, why=[f"[rescue.unreachable] {error}"]) for account in accounts]
+            results += [AccountResult(account, name, why=[Why("rescue.unreachable", str(error))]) for account in accounts]
             continue
         offered = capabilities(section)
         venue = RemotePaper(config.table(), accounts, host=section.host, port=section.port, token=token.reveal(),
@@ -189,7 +195,7 @@ async def _flatten(act: Act, wish: Wish, record: RescueRecord | None, confirm: C
         shown = dict(await asyncio.to_thread(confirm, [result for result in known if result.positions]))
         for result in known:
             if result.positions and result.account not in shown:
-                result.why.append("[rescue.not_confirmed] nothing was closed")
+                result.why.append(Why("rescue.not_confirmed", "nothing was closed"))
     for result in act.results.values():
         if result.account_id is None:
             result.result = "unknown"
@@ -208,15 +214,16 @@ class _Unfenced:
         raise StorageError("the lease could not be taken")
 
 
-def _answer(results: Sequence[AccountResult], wish: Wish, fence: Fence | None, record: RescueRecord | None, why: list[str]
+def _answer(results: Sequence[AccountResult], wish: Wish, fence: Fence | None, record: RescueRecord | None, why: list[Why]
             ) -> dict[str, Any]:
     return {
         "who": wish.who, "epoch": None if fence is None else fence.epoch,
         "engine_was_holding": fence is not None and fence.was_held,
-        "journal": None if record is None else str(record.path), "why": why,
+        "journal": None if record is None else str(record.path),
+        "why": [{"code": each.code, "reason": each.reason} for each in why],
         "accounts": [{
             "account": result.account, "broker": result.broker, "account_id": result.account_id, "cancelled": result.cancelled,
             "left": result.left, "clean": result.is_clean,
             "positions": [{"instrument": held.instrument, "quantity": plain(held.quantity)} for held in result.positions],
             "notional": None if result.notional is None else plain(result.notional), "result": result.result,
-            "why": [text for text in result.why if text]} for result in results]}
+            "why": [{"code": each.code, "reason": each.reason} for each in result.why]} for result in results]}

@@ -43,6 +43,11 @@ class Account(msgspec.Struct, kw_only=True):
     evidence: str
     enabled: bool
     frozen_by: str | None
+    tier: int
+    tier_reasons: tuple[str, ...]
+    line: str
+    ts_read: Nanos | None
+    differences: int | None
     account_id: str | None
     equity: str | None
     cash: str | None
@@ -88,6 +93,8 @@ class Board:
         self._killed: dict[str, Row] = {}
         self._feeds: dict[str, Row] = {}
         self._questions: list[Row] = []
+        self._flattens: dict[str, Row] = {}
+        self._drill: Row | None = None
         self._count = 0                # numbers the rows of the logs, so that a page can tell them apart
         self._seq = 0                  # numbers the change messages
         self._changed: dict[str, None] = {}
@@ -113,19 +120,27 @@ class Board:
                                      "timeframe": timeframe}
         self._changed["instruments"] = None
 
-    def lane(self, name: str, mode: str, strategies: Iterable[Mapping[str, Any]], accounts: Iterable[str]) -> None:
+    def lane(self, name: str, mode: str, strategies: Iterable[Mapping[str, Any]], accounts: Iterable[str], *, tier: int = 0,
+             tier_reasons: Iterable[str] = ()) -> None:
         """A lane whole: each strategy with name, kind and fires_left (None: it has no budget of fires)."""
         self._lanes[name] = {"name": name, "mode": mode, "strategies": [dict(each) for each in strategies],
-                             "accounts": list(accounts)}
+                             "accounts": list(accounts), "tier": tier, "tier_reasons": list(tier_reasons)}
         self._changed["lanes"] = None
 
     def account(self, name: str, *, mode: str, truth: str, ts_proof: Nanos | None, evidence: str, enabled: bool,
                 frozen_by: str | None = None, account_id: str | None = None, equity: str | None = None,
-                cash: str | None = None, day_pnl: str | None = None, currency: str = "USD") -> None:
-        """An account whole. `truth` is what the evidence shows; the label fades by itself as `ts_proof` ages."""
+                cash: str | None = None, day_pnl: str | None = None, currency: str = "USD", tier: int = 0,
+                tier_reasons: Iterable[str] = (), line: str = "up", ts_read: Nanos | None = None,
+                differences: int | None = None) -> None:
+        """An account whole. `truth` is what the evidence shows; the label fades by itself as `ts_proof` ages.
+
+        `line` is new, connecting, up, failing (it is up and cannot be read) or down. `ts_read` is when the broker's whole
+        answer was last compared with our books, and `differences` how many it showed; None: it has not been.
+        """
         self._accounts[name] = Account(
             name=name, mode=mode, truth=Truth(truth).value, ts_proof=ts_proof, evidence=evidence, enabled=enabled,
-            frozen_by=frozen_by, account_id=account_id, equity=equity, cash=cash, day_pnl=day_pnl, currency=currency)
+            frozen_by=frozen_by, tier=tier, tier_reasons=tuple(tier_reasons), line=line, ts_read=ts_read, differences=differences,
+            account_id=account_id, equity=equity, cash=cash, day_pnl=day_pnl, currency=currency)
         self._changed["accounts"] = None
 
     def proof(self, name: str, ts_proof: Nanos) -> None:
@@ -199,13 +214,13 @@ class Board:
         """An execution: account, instrument, side, quantity, price, purpose, ts."""
         self._append("fills", self._logs["fills"], row)
 
-    def decision(self, text: str) -> None:
-        """What a strategy said, as one sentence."""
-        self._append("decisions", self._logs["decisions"], {"text": text})
+    def decision(self, text: str, ts: Nanos | None = None) -> None:
+        """What a strategy said, a person decided or a broker answered, as one sentence, and when."""
+        self._append("decisions", self._logs["decisions"], {"text": text} if ts is None else {"text": text, "ts": ts})
 
-    def alarm(self, key: str, severity: str, text: str) -> None:
+    def alarm(self, key: str, severity: str, text: str, ts: Nanos | None = None) -> None:
         """Raise; again with the same key changes the text and keeps the time."""
-        ts = self._alarms[key]["ts"] if key in self._alarms else self._now()
+        ts = self._alarms[key]["ts"] if key in self._alarms else self._now() if ts is None else ts
         self._alarms[key] = {"key": key, "severity": severity, "text": text, "ts": ts}
         self._changed["alarms"] = None
 
@@ -214,13 +229,41 @@ class Board:
             self._changed["alarms"] = None
 
     def killed(self, reach: str | None, why: str = "", ts: Nanos = 0, *, cancelled: int | None = None,
-               at_risk: str | None = None) -> None:
-        """The latch of one reach ("everything", "lane futures", "account paper-1") is set; None: all are off."""
+               at_risk: str | None = None, proofs: Iterable[Mapping[str, Any]] = ()) -> None:
+        """The latch of one reach ("everything", "lane futures", "account paper-1") is set; None: all are off.
+
+        `proofs` are by account what its broker's own list has shown since: clean (None: nothing yet), the orders that are left,
+        the notional that was open then, and when that was.
+        """
         if reach is None:
             self._killed.clear()
         else:
-            self._killed[reach] = {"reach": reach, "why": why, "ts": ts, "cancelled": cancelled, "at_risk": at_risk}
+            self._killed[reach] = {"reach": reach, "why": why, "ts": ts, "cancelled": cancelled, "at_risk": at_risk,
+                                   "proofs": [dict(each) for each in proofs]}
         self._changed["killed"] = None
+
+    def flatten_begun(self, account: str, instrument: str | None, why: str, ts: Nanos) -> None:
+        """A person's flatten reaches this account (or one instrument of it); its results follow."""
+        self._flattens[account] = {"account": account, "instrument": instrument, "why": why, "ts": ts, "is_over": False,
+                                   "results": []}
+        self._changed["flattens"] = None
+
+    def flatten_result(self, account: str, instrument: str, result: str, quantity: str, why: str, ts: Nanos, *,
+                       is_over: bool) -> None:
+        """The broker's word for one instrument: flat, residual, unknown. `instrument` "": the account could not be read."""
+        row = self._flattens.get(account)
+        if row is None:
+            self.flatten_begun(account, None, "", ts)
+            row = self._flattens[account]
+        told = {"instrument": instrument, "result": result, "quantity": quantity, "why": why, "ts": ts}
+        self._flattens[account] = {**row, "is_over": is_over, "results": [
+            *(each for each in row["results"] if each["instrument"] != instrument), told]}
+        self._changed["flattens"] = None
+
+    def drilled(self, orders: int, cancelled: int, confirmed_ms: float, ts: Nanos) -> None:
+        """The last kill drill."""
+        self._drill = {"orders": orders, "cancelled": cancelled, "confirmed_ms": confirmed_ms, "ts": ts}
+        self._changed["drill"] = None
 
     def released(self, reach: str) -> None:
         if self._killed.pop(reach, None) is not None:
@@ -345,9 +388,11 @@ class Board:
                 return self.positions()
             case "questions":
                 return self._questions
+            case "drill":
+                return self._drill
             case _:
                 return list({"instruments": self._instruments, "lanes": self._lanes, "alarms": self._alarms,
-                             "killed": self._killed, "feeds": self._feeds}[section].values())
+                             "killed": self._killed, "feeds": self._feeds, "flattens": self._flattens}[section].values())
 
     def _account_row(self, account: Account, now: Nanos) -> Row:
         truth, evidence, age = self._truth(account, now)
@@ -384,5 +429,6 @@ class Board:
             new.append(numbered)
 
 
-_SECTIONS: Final = ("identity", "instruments", "lanes", "accounts", "positions", "alarms", "killed", "feeds", "questions")
+_SECTIONS: Final = ("identity", "instruments", "lanes", "accounts", "positions", "alarms", "killed", "feeds", "questions",
+                    "flattens", "drill")
 """Parts that are sent whole whenever anything in them changed."""

@@ -3,22 +3,28 @@
 from collections.abc import Callable, Iterable
 
 from interlock.config.schema import Config
+from interlock.engine.commands import reach
 from interlock.engine.questions import questions
 from interlock.engine.step import Engine
 from interlock.intake.stage import Intake
 from interlock.model.account import ClosedTrade, Truth
 from interlock.model.command import (
     Decided,
+    DrillRecorded,
     Enabled,
+    FlattenBegun,
+    FlattenEnded,
     Killed,
+    KillProved,
     OrderAdopted,
     PositionAdopted,
     QuestionClosed,
     QuestionOpened,
+    Reconnecting,
     Released,
 )
 from interlock.model.entry import Payload
-from interlock.model.ids import AccountName
+from interlock.model.ids import AccountName, LaneName
 from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
 from interlock.model.money import Nanos, plain
 from interlock.model.order import OrderRecord
@@ -33,7 +39,7 @@ from interlock.model.record import (
     StrategyDisabled,
     StrategyEnabled,
 )
-from interlock.model.report import ORDER_REPORTS, LineChanged, OrderFilled
+from interlock.model.report import ORDER_REPORTS, AccountRead, LineChanged, OrderFilled
 from interlock.model.signal import AlertAccepted, AlertDuplicate, AlertRefused, Held, Intent, RouteRefused
 from interlock.model.verdict import Cleared, Verdict
 from interlock.records import check_row, order_row, position_rows, status_rows
@@ -41,7 +47,8 @@ from interlock.runtime.board import Board
 from interlock.runtime.clock import WALL
 
 SHOWN_AGAIN = (Verdict, OrderFilled, AlertAccepted, AlertRefused, AlertDuplicate, RouteRefused, Intent, ClosedTrade, Alarm,
-               AlarmCleared, Killed, Released, FeedOpened, FeedEnded, StrategyDisabled, StrategyEnabled, Bar)
+               AlarmCleared, Killed, Released, KillProved, FlattenBegun, FlattenEnded, DrillRecorded, Decided, Enabled,
+               Reconnecting, FeedOpened, FeedEnded, StrategyDisabled, StrategyEnabled, Bar)
 """What the page is told again of the record's last entries after a start."""
 
 
@@ -56,6 +63,9 @@ class BoardFeed:
         self._held: dict[tuple[str, str], str] = {}
         self._said: dict[tuple[str, str, str], str] = {}
         self._feed: FeedOpened | None = None
+        self._cancelled: dict[str, int] = {}           # by reach, orders that the kill asked to go
+        self._proved: dict[AccountName, tuple[KillProved, Nanos]] = {}
+        self._read: dict[AccountName, Nanos] = {}
         self.progress: Callable[[], float] | None = None   # through a recording; None: no end
         self.rows = 0
 
@@ -71,11 +81,10 @@ class BoardFeed:
                                   exchange=instrument.exchange, timeframe=timeframe)
         for record in engine.execution.orders.records():
             self.board.order(order_row(record))
-        for reach, why in engine.latches.kills.items():
-            self.board.killed(reach, why, engine.now)
         for seq, ts, payload in recent:
             if isinstance(payload, SHOWN_AGAIN) and not (is_simulated and isinstance(payload, Bar)):
                 self.on_entry(seq, ts, payload)
+        self._latched()
         self._positions()
         self.refresh()
 
@@ -87,7 +96,8 @@ class BoardFeed:
         truths = {account: truth_of(engine, account, engine.now) for account in engine.setup.accounts}
         lanes, accounts = status_rows(self._config, engine, intake.fires_left(), truths=truths)
         for lane in lanes:
-            self.board.lane(lane["name"], lane["mode"], lane["strategies"], lane["accounts"])
+            self.board.lane(lane["name"], lane["mode"], lane["strategies"], lane["accounts"], tier=lane["tier"],
+                            tier_reasons=lane["tier_reasons"])
         for row in accounts:
             account = AccountName(row["name"])
             equity, cash, day_pnl = engine.views.figures(account)
@@ -98,6 +108,8 @@ class BoardFeed:
                 ts_proof=engine.views.proof(account, engine.now) if line.environment else None,
                 evidence=evidence_of(engine, account),
                 enabled=row["enabled"], frozen_by=engine.latches.frozen_by(account), account_id=row["account_id"],
+                tier=row["tier"], tier_reasons=row["tier_reasons"], line=line_of(engine, account),
+                ts_read=self._read.get(account), differences=self._differences(account),
                 equity=_text(equity), cash=_text(cash), day_pnl=_text(day_pnl), currency=engine.setup.accounts[account].currency)
         self._value()
         self._ask()
@@ -129,12 +141,12 @@ class BoardFeed:
                 key = (payload.lane, payload.strategy, payload.instrument)
                 if self._said.get(key) != payload.why:
                     self._said[key] = payload.why
-                    board.decision(f"{payload.strategy} {payload.instrument}: {payload.why}")
+                    self._say(ts, f"{payload.strategy} {payload.instrument}: {payload.why}")
             case Bar():
                 self.bar(payload)
             case Intent():
-                board.decision(f"{payload.strategy} {payload.instrument}: {payload.purpose.value} {payload.side.value}, "
-                               f"{payload.why}")
+                self._say(ts, f"{payload.strategy} {payload.instrument}: {payload.purpose.value} {payload.side.value}, "
+                              f"{payload.why}")
             case Verdict():
                 board.verdict(verdict_row(seq, ts, payload))
             case AlertAccepted() | AlertRefused() | AlertDuplicate() | RouteRefused():
@@ -148,15 +160,47 @@ class BoardFeed:
                             "quantity": plain(payload.quantity), "price": plain(payload.price),
                             "purpose": None if record is None else record.leg.purpose.value, "ts": payload.ts_event})
             case ClosedTrade():
-                board.decision(f"{payload.strategy} {payload.instrument} {payload.account}: closed, net {plain(payload.net)}")
+                self._say(ts, f"{payload.strategy} {payload.instrument} {payload.account}: closed, net {plain(payload.net)}")
+            case FlattenBegun():
+                for account in payload.accounts:
+                    board.flatten_begun(account, payload.instrument, payload.why, ts)
+                self._say(ts, f"flatten {payload.instrument or 'everything'} in {', '.join(payload.accounts)}: {payload.why}")
+            case FlattenEnded():
+                board.flatten_result(payload.account, payload.instrument, payload.result, plain(payload.quantity), payload.why, ts,
+                                     is_over=engine.execution.may_flatten(payload.account, payload.instrument))
+                self._say(ts, flatten_text(payload))
+            case KillProved():
+                self._proved[payload.account] = (payload, ts)
+                self._say(ts, proof_text(payload))
+                self._latched()
+            case DrillRecorded():
+                board.drilled(payload.orders, payload.cancelled, payload.confirmed_ms, ts)
+            case AccountRead():
+                self._read[payload.account] = ts
             case Alarm():
-                board.alarm(payload.key, payload.severity, payload.text)
+                board.alarm(payload.key, payload.severity, payload.text, ts)
             case AlarmCleared():
                 board.alarm_cleared(payload.key)
-            case Killed() | Released():
+            case Killed():
+                self._cancelled[reach(payload.lane, payload.account)] = len(payload.orders_to_cancel)
+                self._say(ts, f"killed {reach(payload.lane, payload.account)}: {payload.why}")
                 self._latched()
                 self._ask()
-            case QuestionOpened() | QuestionClosed() | Decided() | Enabled() | AccountFrozen() | AccountThawed() | LineChanged():
+            case Released():
+                self._cancelled.pop(reach(payload.lane, payload.account), None)
+                self._say(ts, f"released {reach(payload.lane, payload.account)}")
+                self._latched()
+                self._ask()
+            case Decided():
+                self._say(ts, f"{payload.question}: a person answered {payload.answer}")
+                self._ask()
+            case Enabled():
+                self._say(ts, f"{payload.latch}: a person enabled it")
+                self._ask()
+            case Reconnecting():
+                self._say(ts, f"{payload.account}: a person had the line opened anew")
+                self._ask()
+            case QuestionOpened() | QuestionClosed() | AccountFrozen() | AccountThawed() | LineChanged():
                 self._ask()
             case PositionAdopted():
                 self._positions()
@@ -167,11 +211,11 @@ class BoardFeed:
                 self._ask()
             case StrategyDisabled():
                 board.alarm(f"strategy.{payload.lane}.{payload.strategy}", "critical",
-                            f"strategy {payload.strategy} is disabled: {payload.why}")
+                            f"strategy {payload.strategy} is disabled: {payload.why}", ts)
             case FeedOpened():
                 self._feed = payload
             case FeedEnded():
-                board.decision("the recording has ended; the desk stays up")
+                self._say(ts, "the recording has ended; the desk stays up")
             case _:
                 pass
         if isinstance(payload, ORDER_REPORTS):
@@ -206,12 +250,41 @@ class BoardFeed:
                                    "text": each.text, "state": [list(row) for row in each.state], "digest": each.digest,
                                    "answers": list(each.answers)} for each in questions(self._engine)])
 
+    def _say(self, ts: Nanos, text: str) -> None:
+        self.board.decision(text, ts)
+
     def _latched(self) -> None:
+        """Every kill that stands, with what the brokers' own lists have shown since."""
         engine = self._engine
-        if engine is not None:
-            self.board.killed(None)
-            for reach, why in engine.latches.kills.items():
-                self.board.killed(reach, why, engine.now)
+        if engine is None:
+            return
+        self.board.killed(None)
+        for (lane, account), (why, _) in engine.latches.latched.items():
+            words = reach(lane, account)
+            since = engine.execution.killed_at(None if lane is None else LaneName(lane),
+                                               None if account is None else AccountName(account))
+            self.board.killed(words, why, engine.now if since is None else since, cancelled=self._cancelled.get(words),
+                              proofs=[self._proof(each) for each in self._within(lane, account)])
+
+    def _within(self, lane: str | None, account: str | None) -> Iterable[AccountName]:
+        named = self._config.lanes[lane].accounts if lane in self._config.lanes else self._config.accounts
+        return [AccountName(each) for each in named if account in (None, each)]
+
+    def _proof(self, account: AccountName) -> dict[str, object]:
+        assert self._engine is not None
+        is_clean, left = self._engine.execution.proof_of(account)
+        told, ts = self._proved.get(account, (None, None))
+        if is_clean is None or told is None:
+            return {"account": account, "clean": is_clean, "left": list(left), "notional": None, "ts": None}
+        return {"account": account, "clean": is_clean, "left": list(left), "ts": ts,
+                "notional": None if told.notional is None else plain(told.notional)}
+
+    def _differences(self, account: AccountName) -> int | None:
+        """How many the last comparison showed; None: none was made in this process."""
+        engine = self._engine
+        if engine is None or account not in self._read or account not in engine.reconcile.accounts:
+            return None
+        return len(engine.reconcile.accounts[account].rows)
 
     def _positions(self) -> None:
         engine = self._engine
@@ -252,6 +325,36 @@ def truth_of(engine: Engine, account: AccountName, now: Nanos) -> tuple[str, str
     if not line.is_up or proof is None:
         return label.value, "the line to the broker is down"
     return label.value, f"{line.account_id}, last proof {max(0, now - proof) / 1e9:.0f} s ago"
+
+
+def line_of(engine: Engine, account: AccountName) -> str:
+    """The line to the broker: new, connecting, up, failing or down."""
+    line = engine.latches.lines[account]
+    if line.is_connecting:
+        return "connecting"
+    if line.is_up:
+        return "failing" if engine.latches.is_frozen_for(account, "unread") else "up"
+    return "down" if line.reason else "new"
+
+
+def flatten_text(ended: FlattenEnded) -> str:
+    """The result of a flatten as one sentence; nothing in it is ours."""
+    what = f"{ended.account} {ended.instrument}" if ended.instrument else ended.account
+    match ended.result:
+        case "flat":
+            return f"{what}: flat by the broker's word"
+        case "residual":
+            return f"{what}: NOT flat, {plain(ended.quantity)} left by the broker's word: {ended.why}"
+        case _:
+            return f"{what}: UNKNOWN whether it is flat: {ended.why}"
+
+
+def proof_text(proved: KillProved) -> str:
+    """What the broker's own list showed after a kill, as one sentence."""
+    value = "unknown" if proved.notional is None else plain(proved.notional)
+    if proved.is_clean:
+        return f"{proved.account}: the kill is proved clean by the broker's list; notional still open {value}"
+    return f"{proved.account}: the kill is NOT proved, {len(proved.left)} orders may still add risk; notional still open {value}"
 
 
 def evidence_of(engine: Engine, account: AccountName) -> str:

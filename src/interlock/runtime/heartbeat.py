@@ -50,8 +50,8 @@ class Heartbeat:
     """One process's. `boot` is the clock that counts suspend; `put` writes the file's bytes."""
 
     def __init__(self, lease: Renewable, put: Callable[[bytes], None], *, boot: Callable[[], Nanos] = boot_clock,
-                 wall: Callable[[], Nanos] = time.time_ns, interval: Nanos = RENEW_EVERY) -> None:
-        self._lease, self._put, self._boot, self._wall, self._interval = lease, put, boot, wall, interval
+                 wall: Callable[[], Nanos] = time.time_ns) -> None:
+        self._lease, self._put, self._boot, self._wall, self._interval = lease, put, boot, wall, RENEW_EVERY
         self._made = self._renewed = boot()
         self._passed: Nanos | None = None
         self.seq = 0

@@ -167,23 +167,33 @@ def persisted(places: Iterable[Path]) -> list[str]:
     """Where a file holds the variable, as one sentence each: units, compose files, manifests, scripts, .env files."""
     found = []
     for path in sorted({file.resolve() for place in places for file in _files(place)}):
-        if path.suffix in _PROSE or path.stat().st_size > UNIT_BYTES_MAX:
+        if path.suffix in _PROSE:
             continue
-        text = path.read_bytes()
-        if b"\0" in text:
+        text = _text_of(path)
+        if text is None:
+            found.append(f"{path} cannot be read, so it is not known whether it holds {VARIABLE}; look at it, or move it away")
             continue
-        for number, line in enumerate(text.decode(errors="replace").splitlines(), 1):
+        for number, line in enumerate(text.splitlines(), 1):
             if VARIABLE in line:
                 found.append(f"{path}:{number} holds {VARIABLE}: that key is given by a person at each start and stands in no "
                              "file; take the line out")
     return found
 
 
+def _text_of(path: Path) -> str | None:
+    """What a person may have written there: nothing in a binary or a very large file. None: it cannot be read."""
+    try:
+        body = b"" if path.stat().st_size > UNIT_BYTES_MAX else path.read_bytes()
+    except OSError:
+        return None
+    return "" if b"\0" in body else body.decode(errors="replace")
+
+
 def _files(place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
     elif place.is_dir():
-        yield from (path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+        yield from (path for path in place.rglob("*") if path.is_file())
 
 
 # -- while it runs

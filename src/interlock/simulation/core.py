@@ -32,8 +32,18 @@ from interlock.model.ids import AccountName
 from interlock.model.instrument import INSTRUMENTS
 from interlock.model.market import Bar, MarketState, Provenance, Quote
 from interlock.model.money import MINUTE, SECOND, Nanos
-from interlock.model.record import Attempt, CancelRequested, ConfigRead, Header, LookupRequested, ReadRequested, Started
-from interlock.model.record import TapeMark, Tick
+from interlock.model.record import (
+    Attempt,
+    CancelRequested,
+    ConfigRead,
+    Header,
+    LookupRequested,
+    Reading,
+    ReadRequested,
+    Started,
+    TapeMark,
+    Tick,
+)
 from interlock.model.report import LineChanged
 from interlock.ports import Batch
 from interlock.runtime import desk as desks
@@ -62,7 +72,7 @@ from interlock.simulation.oracles.base import Court
 from interlock.simulation.people import People
 from interlock.simulation.plans import VERBS, AtOperation, AtPoint, AtState, AtTime, Fault, Plan, Streams
 from interlock.simulation.venue import Venue
-from interlock.storage.journal import Journal, open_journal
+from interlock.storage.journal import open_journal
 from interlock.storage.memory import MemoryStore
 
 MILLISECOND: Final = 1_000_000
@@ -70,9 +80,10 @@ ANSWER: Final[Nanos] = 3 * SECOND
 """How long a request waits for its answer before it counts as lost."""
 SETTLE: Final[Nanos] = 45 * SECOND
 """How long the world goes on after the horizon, whole and with people at hand, before it is judged at rest."""
+CLOCK: Final[Nanos] = 10 * SECOND
 PING: Final[Nanos] = 2 * SECOND
 RECONCILE: Final[Nanos] = 30 * SECOND
-STEPS_MAX: Final = 8_000
+STEPS_MAX: Final = 3_000
 _TAKEN: Final = frozenset((Quote, MarketState, Bar))
 
 
@@ -360,7 +371,13 @@ class Process:
             desk.turn(LineChanged(account, True, run.connection, "connected"))
         for message in engine.marks.latest():
             self.safe.on_market(message)
+        self.measure()
         run.record(Node(ts=run.now, node="engine", what="ready", epoch=self.number))
+
+    def measure(self) -> None:
+        """What only the machinery can tell: how far the host's clock is off. Here it never is."""
+        self.measured = self.run.now
+        self.inbox.put(Reading("clock_offset", "", 0.0))
 
     def fold(self, engine: Engine, intake: Intake) -> None:
         """As a restart does: the last snapshot, and everything recorded since. Nothing is decided."""
@@ -477,12 +494,14 @@ class Process:
         run = self.run
         if run.point("commit.before"):
             return
-        fails, unknown = run.take_armed("disk.commit_fails", "commit.before"), run.take_armed("disk.commit_unknown", "commit.before")
+        fails = run.take_armed("disk.commit_fails", "commit.before")
+        unknown = run.take_armed("disk.commit_unknown", "commit.before")
         stands = fails is None and (unknown is None or run.rng_disk.random() < 0.5)
         if stands:
             run.commit(batch)
         else:
-            run.record(Lost(ts=run.now, node="engine", payloads=tuple(payload for _, _, payload in closing.entries), why="commit"))
+            lost = tuple(payload for _, _, payload in closing.entries)
+            run.record(Lost(ts=run.now, node="engine", payloads=lost, why="commit"))
         if fails is not None or unknown is not None:
             for reply, _ in closing.replies:
                 reply.set_exception(StorageError("the journal cannot be written"))
@@ -500,7 +519,7 @@ class Process:
     def _release(self, entries: list[tuple[int, Nanos, Any]]) -> None:
         run, at = self.run, self.run.now
         for payload, act in self.desk.acts(entries):
-            at += run.rng_disk.randint(0, 2 * MILLISECOND)
+            at += run.rng_disk.randint(0, run.lag)
             self._coroutines.append(act)
             run.at(at, lambda payload=payload, act=act: self._gate(lambda: self._begin(payload, act)))
 
@@ -613,6 +632,7 @@ class Run:
         self._last_out = self._last_in = 0
         self.state_before = ""
         self.snapshot_every = self.streams.of("snapshots").choice((20, 60, 150, 100_000))
+        self.lag: Nanos = self.streams.of("lag").choice((2, 2, 2, 30, 80)) * MILLISECOND   # until a released act gets its turn
         self.venue = Venue(terms, self.record, self._push, visibility=min(plan.visibility, scenes.VISIBILITY),
                            keeps_reduce_only=plan.scene == "brackets")
         self.markets = {symbol: _Market(symbol, ticks) for symbol, ticks in scenes.BASE.items()}
@@ -866,7 +886,7 @@ class Run:
                 raise KeyError(f"the core knows no way to {fault.verb}")
 
     def _break_check(self, process: Process, how: str, index: int, length: Nanos) -> None:
-        names = [name for name in self.terms.checks["enter|alerts"]]
+        names = self.terms.checks["enter|alerts"]
         name = names[index % len(names)]
         process.registry.broken[name] = how
         self.history.add(FaultDone(ts=self.now, verb=how, state=self.last_state, what=name))
@@ -978,7 +998,7 @@ class Run:
         self.connection += 1
         self.record(VenueLine(ts=self.now, node="engine", accounts=self.venue.accounts, connection=self.connection, is_up=True))
 
-    def _push(self, kind: str, account: str, body: bytes) -> None:
+    def _push(self, kind: str, _account: str, body: bytes) -> None:
         """A report of the venue sets out for the process that is connected."""
         connection = self.connection
         delays = [self._latency()]
@@ -1043,8 +1063,7 @@ class Run:
     def _quote_all(self) -> None:
         for symbol in self.markets:
             self._quote(symbol)
-        if self.now < self._end:
-            self.at(self.now + SECOND, self._quote_all)
+        self.at(self.now + (2 * SECOND if self.is_healed else SECOND), self._quote_all)
 
     def _quote(self, symbol: str) -> None:
         market, contract = self.markets[symbol], self.terms.contracts[symbol]
@@ -1095,6 +1114,8 @@ class Run:
     def _prove(self, process: Process) -> None:
         for proof in process.broker.ping(self.now):
             process.inbox.put(proof)
+        if self.now >= process.measured + CLOCK:
+            process.measure()
 
     def _read_all(self) -> None:
         process = self.process

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import hashlib
 import heapq
+import inspect
 import random
 import socket
 import threading
@@ -49,6 +50,7 @@ class Owner:
         self.name, self.epoch = name, epoch
         self.is_dead = False
         self.is_paused = False
+        self.stuck: asyncio.Task[Any] | None = None    # this one of its tasks does not go on
         self.held: list[asyncio.Handle] = []
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self.buried: list[asyncio.Task[Any]] = []      # kept, so that no generator of a dead one is closed in mid run
@@ -142,7 +144,7 @@ class SimLoop(asyncio.BaseEventLoop):
         if owner is not None:
             if owner.is_dead:
                 return
-            if owner.is_paused:
+            if owner.is_paused or (owner.stuck is not None and getattr(handle._callback, "__self__", None) is owner.stuck):
                 owner.held.append(handle)
                 return
         self.steps += 1
@@ -175,6 +177,9 @@ class SimLoop(asyncio.BaseEventLoop):
         owner.buried = list(owner.tasks)
         for task in owner.buried:
             task._log_destroy_pending = False          # type: ignore[attr-defined]
+            coroutine = task.get_coro()
+            if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()                      # it has not begun, so nothing of it runs
 
     def pause(self, owner: Owner) -> None:
         owner.is_paused = True
@@ -234,7 +239,7 @@ class SimLoop(asyncio.BaseEventLoop):
         received: bytes = await self._of(sock).receive(sock, nbytes)
         return received
 
-    def add_reader(self, fd: Any, callback: Callable[..., object], *arguments: Any) -> None:
+    def add_reader(self, fd: Any, callback: Callable[..., object], *arguments: Any) -> None:  # type: ignore[override]
         self._of(fd).add_reader(fd, partial(callback, *arguments))
 
     def remove_reader(self, fd: Any) -> bool:
@@ -247,7 +252,7 @@ class SimLoop(asyncio.BaseEventLoop):
             raise Fence("a socket")
         return self.sock
 
-    async def create_connection(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
+    async def create_connection(self, *_: Any, **__: Any) -> NoReturn:
         raise Fence("a socket")
 
     async def create_server(self, *_: Any, **__: Any) -> NoReturn:

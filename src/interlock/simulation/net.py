@@ -271,7 +271,7 @@ class Net:
                 connection = sock.connection
                 if connection is None:
                     raise
-                connection.reader = lambda arrived=arrived: arrived.done() or arrived.set_result(None)  # type: ignore[misc]
+                connection.reader = lambda arrived=arrived: arrived.done() or arrived.set_result(None)
                 try:
                     await arrived
                 finally:
@@ -493,7 +493,7 @@ class Gateway:
     def push(self, what: str, account: str, body: bytes) -> None:
         """A report of the venue to whoever has a session."""
         faults = self._strike(f"report.{what}")
-        names = {verb: arguments for verb, arguments in faults}
+        names = dict(faults)
         if "net.drop_frame" in names:
             return
         delays = [0]

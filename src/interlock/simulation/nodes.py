@@ -6,6 +6,7 @@ clock's source and the socket. Web servers, the page and the control socket are 
 """
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import socket as sockets
@@ -30,16 +31,17 @@ from interlock.model.ids import AccountName, LaneName
 from interlock.model.instrument import INSTRUMENTS
 from interlock.model.market import Bar, MarketState, Quote, Trade
 from interlock.model.money import MINUTE, Nanos
-from interlock.model.record import Header, Reading, RecordVerified, TapeMark
+from interlock.model.record import Header, RecordVerified, TapeMark
 from interlock.ports import Batch, Capabilities
-from interlock.runtime.clock import WallClock
 from interlock.runtime.clock import Clock as AnyClock
+from interlock.runtime.clock import WallClock
 from interlock.runtime.connect import Venue
+from interlock.runtime.heartbeat import Heartbeat
 from interlock.runtime.inbox import AlertDoor, CommandDoor
 from interlock.runtime.wiring import Built, Place, build_desk
-from interlock.simulation import scenes
+from interlock.simulation import core, scenes
 from interlock.simulation.disk import SimLease, SimStore
-from interlock.simulation.history import Durable, Kept, Lost, Node, Recovered, Seen, Task
+from interlock.simulation.history import Beat, Durable, Kept, Lost, Node, Recovered, Seen, Task
 from interlock.simulation.loop import Owner, owned
 from interlock.simulation.net import Net, SimSocket
 from interlock.storage.committer import Committer
@@ -52,21 +54,8 @@ if TYPE_CHECKING:
 MarketMessage = Quote | Trade | MarketState | Bar
 NEVER: Final[Nanos] = 1 << 62
 ADDRESS: Final = ("127.0.0.1", 8750)
-MEASURED_EVERY: Final = 5.0
 STOP: Final[Nanos] = 20_000_000_000
 """Within which a process that was asked to stop must have ended."""
-
-
-class SimClock(WallClock):
-    """The product's wall clock, which reads the node's instead of the host's."""
-
-    def __init__(self, read: Callable[[], Nanos]) -> None:
-        super().__init__(0)
-        self._read = read
-
-    def now(self) -> Nanos:
-        self._now = max(self._now, self._read())
-        return self._now
 
 
 class SimCommitter(Committer):
@@ -93,7 +82,7 @@ class SimCommitter(Committer):
         world = self._node.world
         if world.point("commit.before"):
             return
-        failure = world.commit_fault(self._node)
+        failure = world.commit_fault()
         error = self._try(batch)
         if error is None:
             self._node.note_durable()
@@ -128,6 +117,10 @@ class SimPlace(Place):
 
     def committer(self) -> Committer:
         return SimCommitter(cast(SimStore, self.store), self.node)
+
+    def heartbeat(self) -> Heartbeat | None:
+        node: Engines = self.node
+        return Heartbeat(cast(Any, self.lease), node.beat, boot=node.world.wiring.boot(node.world), wall=node.world.wall)
 
 
 class Feed:
@@ -231,8 +224,8 @@ class Engines:
         self.hook: Hook | None = None
         self.has_ended = False
         self.was_asked_to_stop = False
-        self._known = 0                # entries of which it was told that they are durable
-        self._clock = SimClock(world.wall)
+        self.driving: asyncio.Task[None] | None = None
+        self._clock = WallClock(wall=world.wall, boot=lambda: world.loop.ns)
         with owned(self.owner):
             self.task = world.loop.create_task(self._live())
 
@@ -262,8 +255,8 @@ class Engines:
         return cast(SimRemote, self.built.venues[0]).line
 
     @property
-    def clock_floor(self) -> Nanos:
-        """How far the clock of this process has been read; it never runs back behind that."""
+    def clock_now(self) -> Nanos:
+        """What the clock of this process said when the process last looked."""
         return self._clock._now
 
     def do(self, act: Callable[[], None]) -> None:
@@ -288,8 +281,8 @@ class Engines:
         world = self.world
         self._note("start")
         try:
-            self.lease = lease = world.parts.lease(SimLease.take(
-                world.disk, self.owner, self.name, world.parts.boot(world), is_fenced=lambda: self.owner.is_dead))
+            self.lease = lease = world.wiring.lease(SimLease.take(
+                world.disk, self.owner, self.name, world.wiring.boot(world), is_fenced=lambda: self.owner.is_dead))
         except LeaseHeld as error:
             self._end(f"the lease is held: {error}")
             return
@@ -309,7 +302,7 @@ class Engines:
         world, scene = self.world, self.world.scene
         if world.point("restart.folding"):
             raise StorageError("the process is gone")
-        self.store = store = world.parts.store(world.disk, lambda: self.owner.is_dead)
+        self.store = store = world.wiring.store(world.disk, lambda: self.owner.is_dead)
         opened = open_journal(store)
         if opened.journal.head[0] == 0:
             opened.journal.append(self._clock.now(), Header(scenes.STATE_ID, "paper", "wall", 1))
@@ -324,27 +317,30 @@ class Engines:
         world.record(Recovered(ts=world.now, node=self.name, last_seq=last_seq, state=state if at == last_seq else "",
                                replayed=folded(store, scene, last_seq) if state and at == last_seq else ""))
         world.state_before = ""
+        self.registry = core.Breakable(built.engine.setup.registry)
+        built.engine.setup = dataclasses.replace(built.engine.setup, registry=self.registry)
         brokers = {account: Narrow(safe, self) for account, safe in built.desk._brokers.items()}
         built.desk._brokers = cast(Any, brokers)
         secrets = {LaneName(lane): (f"token-{lane}", f"secret-{lane}") for lane in scene.loaded.config.lanes}
         self.hook = Hook(SecretBook(b"local" * 7, secrets), AlertDoor(built.desk.inbox).submit, self._clock.now)
         self.built = built
-        world.parts.after_build(self, built)
+        world.wiring.after_build(self, built)
         return built
 
-    def _connect(self, config: Config, setup: Setup, _: Path | None, __: AnyClock, wake: Callable[[], None]) -> list[Venue]:
+    def _connect(  # the line is all that a desk of the world needs
+            self, config: Config, setup: Setup, directory: Path | None, clock: AnyClock,  # noqa: ARG002
+            wake: Callable[[], None]) -> list[Venue]:
         accounts = tuple(AccountName(name) for name in config.accounts)
         return [SimRemote(self.world.net, setup, accounts, self.world.scene.capabilities, wake)]
 
     async def _serve(self, built: Built, lease: SimLease) -> None:
         """As the service does: the lease is kept, the desk is driven, the first failure of either ends both."""
         loop, world = self.world.loop, self.world
-        renewing = loop.create_task(self._renew(lease, built))
-        driving = loop.create_task(built.driver.run())
-        measuring = loop.create_task(self._measure(built))
+        renewing = loop.create_task(self._keep_lease(built.driver.heartbeat))
+        driving = self.driving = loop.create_task(built.driver.run())
         if built.unverified and self.store is not None:
             loop.run_in_executor(None, self._verify_older, built)
-        world.parts.beside(self, built)
+        world.wiring.beside(self, built)
         self._note("ready")
         world.point("restart.ready")
         why = "it was asked to stop"
@@ -357,13 +353,14 @@ class Engines:
                     world.record(Task(ts=world.now, node=self.name, name="driver" if task is driving else "lease", what="died",
                                       detail=why))
                 break
-        for task in (driving, renewing, measuring):
+        for task in (driving, renewing):
             task.cancel()
-        await asyncio.gather(driving, renewing, measuring, return_exceptions=True)
+        await asyncio.gather(driving, renewing, return_exceptions=True)
         try:
             built.close(why)
         except InterlockError as error:
             why = f"{why}; and at its end: {error}"
+        self._remember()
         try:
             lease.release()
         except StorageError as error:
@@ -373,12 +370,24 @@ class Engines:
         world.disk.process_ends(self.owner)
         self._end(why)
 
-    async def _renew(self, lease: SimLease, built: Built) -> None:
-        while True:
+    async def _keep_lease(self, heartbeat: Heartbeat | None) -> None:
+        """As the service does until the decision loop runs; from then on its own beats keep the lease."""
+        while heartbeat is not None and not heartbeat.has_begun:
+            heartbeat.start()
             await asyncio.sleep(RENEW_EVERY / 1e9)
-            lease.renew()
-            if built.desk.halted_by is not None:
-                return
+        await asyncio.get_running_loop().create_future()
+
+    def beat(self, body: bytes) -> None:
+        """The heartbeat's file is written; whoever watches it from outside has seen it."""
+        world = self.world
+        if self.owner.is_dead:
+            raise StorageError("the process is gone")
+        try:
+            world.disk.replace("heartbeat.json", body)
+        except OSError as error:
+            raise StorageError(f"heartbeat.json cannot be written: {error.strerror}") from error
+        found = json.loads(body)
+        world.record(Beat(ts=world.now, node=self.name, epoch=self.number, number=int(found["seq"])))
 
     def _verify_older(self, built: Built) -> None:
         """As the service does: the part of the record before the snapshot is read beside, and entries wait for it."""
@@ -386,13 +395,6 @@ class Engines:
         found = verify(self.store)
         if found.ok:
             built.desk.inbox.put(RecordVerified(found.entries))
-
-    async def _measure(self, built: Built) -> None:
-        """What the host's time service says of its own clock, as the machinery reads it."""
-        world = self.world
-        while True:
-            built.desk.inbox.put(Reading("clock_offset", "", (world.wall() - world.now) / 1e9))
-            await asyncio.sleep(MEASURED_EVERY)
 
     def note_durable(self) -> None:
         """Tell the history which entries the disk holds for good: what a sync has covered, whatever was answered."""
@@ -472,10 +474,19 @@ class Engines:
         self.world.loop.pause(self.owner)
         self.world.at(self.world.now + length, self._resume)
 
+    def hang(self, length: Nanos) -> None:
+        """The decision loop hangs; the process's other tasks go on."""
+        if not self.is_ready or self.owner.is_paused or self.owner.stuck is not None or self.driving is None:
+            return
+        self._note("hang")
+        self.owner.stuck = self.driving
+        self.world.at(self.world.now + length, self._resume)
+
     def _resume(self) -> None:
         if self.is_dead:
             return
         self._note("resume")
+        self.owner.stuck = None
         self.world.loop.resume(self.owner)
 
     def stop(self) -> None:
@@ -487,7 +498,7 @@ class Engines:
         self.was_asked_to_stop = True
         assert self.built is not None
         self.do(self.built.driver.stop)
-        self.world.at(self.world.now + STOP, lambda: self.is_dead or self.world.hangs(self))
+        self.world.at(self.world.now + STOP, lambda: self.world.deadline(self))
 
     # -- the doors
 
@@ -540,6 +551,8 @@ def folded(store: SimStore, scene: "scenes.Scene", last_seq: int) -> str:
             row = payload.last_row
         else:
             engine.apply(payload, raw.ts)
+    for message in tape:               # rows that no entry has followed yet
+        engine.apply(message, engine.now)
     return state_of(engine)
 
 

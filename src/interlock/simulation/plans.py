@@ -31,7 +31,7 @@ class Streams:
         """The stream of a label: the same object each time."""
         stream = self._streams.get(label)
         if stream is None:
-            stream = self._streams[label] = random.Random(f"{label}:{self.seed}")  # noqa: S311
+            stream = self._streams[label] = random.Random(f"{label}:{self.seed}")
         return stream
 
 
@@ -320,6 +320,8 @@ RECIPES: Final[tuple[tuple[tuple[Trigger, str], ...], ...]] = (
     ((AtOperation("wire.place", 2), "net.drop_response"), (AtState("unknown"), "proc.kill9")),
     ((AtState("written", 1), "ops.kill"), (AtState("killed"), "proc.kill9")),
     ((AtState("cleared", 1), "ops.kill"),),
+    ((AtTime(3 * SECOND), "ops.kill"), (AtTime(5 * SECOND), "proc.kill9")),
+    ((AtTime(5 * SECOND), "ops.kill"), (AtState("killed"), "proc.kill9")),
     ((AtState("cleared", 2), "ops.kill"), (AtPoint("egress.before_write", 2), "proc.pause")),
     ((AtPoint("egress.before_write", 1), "proc.pause"),),
     ((AtPoint("egress.before_write", 1), "ops.kill"),),

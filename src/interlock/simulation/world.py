@@ -11,12 +11,13 @@ import gc
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast
 
 from interlock.model.command import Command
 from interlock.model.market import Bar, MarketState, Quote
 from interlock.model.money import SECOND, Nanos
-from interlock.simulation import core, oracles, scenes
+from interlock.simulation import core, oracles
 from interlock.simulation.core import SETTLE, Result
 from interlock.simulation.disk import JOURNAL, LEASE, Disk, SimLease, SimStore, record_of
 from interlock.simulation.history import Act, History, Lease, Phase, Signal, Task
@@ -126,12 +127,14 @@ async def _reconnect(process: Engines) -> None:
 class World(core.Run):
     """One run of one plan on the real runtime."""
 
+    loop: SimLoop
+
     def __init__(self, plan: Plan, parts: Parts = SOUND, *, keeps: bool = False,
                  kinds: tuple[type[Oracle], ...] = WORLD, adversarial: bool = False) -> None:
         self.loop = SimLoop(plan.seed, adversarial=adversarial, steps_max=STEPS_MAX)
         self._wall = 0
         super().__init__(plan, keeps=keeps)
-        self.parts = cast(Any, parts)
+        self.wiring = parts
         self.history = History(self.terms, begins=self.begins, keeps=keeps)
         self.court = Court(self.history, kinds)
         self.disk = Disk(plan.seed)
@@ -170,8 +173,8 @@ class World(core.Run):
         return self.now + self.offset + self.loop.ns // SECOND * self.drift
 
     def _engine_time(self) -> Nanos:
-        """What the clock of the process says, whose time never runs back."""
-        return self.wall() if self.node is None else max(self.wall(), self.node.clock_floor)
+        """What the clock of the process said when it last looked, which it does right before it writes."""
+        return self.wall() if self.node is None else self.node.clock_now
 
     def at(self, ts: Nanos, act: Callable[[], None]) -> None:
         """What happens in the world belongs to no process."""
@@ -185,6 +188,8 @@ class World(core.Run):
             run_on(self.loop, self._main())
         except Stuck as error:
             self.history.blame("INV-30", self.now, f"the run came to no end: {error}")
+        finally:
+            self._end_all()
         self._watch_tasks()
         digest = hashlib.sha256(f"{self.loop.digest} {self.net.digest} {self._journal_digest.hexdigest()}".encode())
         return Result(seed=self.plan.seed, violation=self.history.violation, witnesses=self.court.witnesses(),
@@ -206,15 +211,18 @@ class World(core.Run):
             self.court.at_quiet(self.now)
             await self._shut_down()
         self._is_ending = True
+
+    def _end_all(self) -> None:
+        """The world is over: whatever runs is gone."""
         for node in (self.node, *self.others):
-            if node is not None and not node.is_dead:
+            if node is not None and not node.owner.is_dead:
                 self.loop.kill(node.owner)
 
     async def _until_ts(self, end: Nanos) -> None:
         if self.history.violation is not None:
             return
         self._over = over = self.loop.create_future()
-        timer = self.loop.call_in(max(0, end - self.now), lambda: over.done() or over.set_result(None))
+        timer = self.loop.call_in(max(0, end - self.now), _finish, over)
         await over
         timer.cancel()
 
@@ -236,13 +244,15 @@ class World(core.Run):
             if node is not None and node.is_ready and len(node.inbox) > INBOX_MAX:
                 self.record(Task(ts=self.now, node=node.name, name="inbox", what="full"))
         over = self._over
-        if self.history.violation is not None and over is not None and not over.done():
-            over.set_result(None)
-        elif self._is_ending and over is not None and not over.done() and self.node is not None and self.node.is_dead:
+        if over is None or over.done():
+            return
+        if self.history.violation is not None or (self._is_ending and self.node is not None and self.node.is_dead):
             over.set_result(None)
 
-    def hangs(self, node: Engines) -> None:
-        """It was asked to stop and did not."""
+    def deadline(self, node: Engines) -> None:
+        """It was asked to stop; by now it has."""
+        if node.is_dead:
+            return
         self.history.blame("INV-30", self.now, f"{node.name} was asked to stop and has not ended within its deadline")
         node.crash()
 
@@ -329,7 +339,7 @@ class World(core.Run):
             delay += int(slow.args.get("ms", 500)) * MILLISECOND
         return delay
 
-    def commit_fault(self, node: Engines) -> str:
+    def commit_fault(self) -> str:
         """What goes wrong with the commit that is about to be made; "" for nothing."""
         if self.take_armed("disk.commit_fails", "commit.before") is not None:
             self.disk.fail_writes = 1
@@ -395,8 +405,12 @@ class World(core.Run):
                     self.gateway.throttled_until = self.loop.ns + int(fault.args.get("ms", 1000)) * MILLISECOND
                 struck.append((fault.verb, dict(fault.args)))
             else:
-                self.at(self.now, lambda fault=fault: (self._struck(fault, operation), self._act(fault)))  # type: ignore[misc]
+                self.at(self.now, partial(self._befall, fault, operation))
         return struck
+
+    def _befall(self, fault: Fault, what: str) -> None:
+        self._struck(fault, what)
+        self._act(fault)
 
     def lose_line(self) -> None:
         """The gateway tells of lines."""
@@ -416,6 +430,14 @@ class World(core.Run):
         self.last_fault += 1
         super()._struck(fault, what)
 
+    def strike(self, fault: Fault) -> None:
+        """As in the core; what befalls a disk waits for no operation of it."""
+        if fault.verb in _AT_ONCE and not self.is_healed:
+            self._struck(fault)
+            self._act(fault)
+        else:
+            super().strike(fault)
+
     def _act(self, fault: Fault) -> None:
         args, node = fault.args, self.node
         ns = int(args.get("ms", 1_000)) * MILLISECOND
@@ -425,9 +447,12 @@ class World(core.Run):
             case "proc.sigterm":
                 if node is not None:
                     node.stop()
-            case "proc.hang" | "proc.loop_block":
+            case "proc.hang":
                 if node is not None:
-                    node.pause(ns, "hang" if fault.verb == "proc.hang" else "block")
+                    node.hang(ns)
+            case "proc.loop_block":
+                if node is not None:
+                    node.pause(ns, "block")
             case "proc.pause":
                 if node is not None:
                     node.pause(ns)
@@ -478,6 +503,12 @@ class World(core.Run):
         super()._heal()
 
 
+def _finish(over: "asyncio.Future[None]") -> None:
+    if not over.done():
+        over.set_result(None)
+
+
+_AT_ONCE: Final = frozenset(("disk.enospc", "disk.eio", "disk.lock"))
 _AROUND: Final = frozenset(("broker.reject_stop", "broker.shrink_stop", "broker.same_exec_id"))
 
 
@@ -489,3 +520,6 @@ def run(plan: Plan, parts: Parts = SOUND) -> Result:
     gc.collect(0)
     return result
 
+
+Run = World
+"""As the core calls its own."""

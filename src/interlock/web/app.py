@@ -149,7 +149,7 @@ def create_app(*, board: Board, door: CommandDoor, token: str, hook: ASGIApp | N
         _add_look(app, live_door)
     _add_acts(app, board, door, answer_within)
     if positions_shown is not None:
-        _add_positions_shown(app, positions_shown)
+        _add_positions_shown(app, board, positions_shown)
     if drill is not None:
         _add_drill(app, drill)
     pages = Pages(board, health)
@@ -199,9 +199,11 @@ def _add_look(app: FastAPI, door: LiveDoor) -> None:
         return Json(await door.look())
 
 
-def _add_positions_shown(app: FastAPI, shown: PositionsDoor) -> None:
+def _add_positions_shown(app: FastAPI, board: Board, shown: PositionsDoor) -> None:
     @app.get("/api/flatten")
     async def look(account: str | None = None, instrument: str | None = None) -> Response:
+        if account is not None and account not in board.account_names:
+            return _refusal(404, "account.unknown", f"no account {account!r} on this desk")
         return Json(shown(account, instrument))
 
 
@@ -253,7 +255,7 @@ def _add_acts(app: FastAPI, board: Board, door: CommandDoor, answer_within: floa
 
     @app.post("/api/answer")
     async def answer(ask: AnswerAsk, request: Request) -> Response:
-        if ask.answer == "reconnect":
+        if ask.answer == "reconnect" and ask.question.startswith("line."):
             return await submit(Reconnect(AccountName(ask.question.removeprefix("line.")), ask.seen), request)
         if ask.answer == "enable":
             return await submit(Enable(ask.question, ask.seen), request)

@@ -68,9 +68,9 @@ class Awaited:
 class Loopback:
     """One venue, one port, one broker. `now`, `on_market`, `advance` as `Paper` has them."""
 
-    def __init__(self, instruments: dict[str, Instrument], balances: dict[str, Decimal], *, path: Path, capabilities: Capabilities,
-                 faults: tuple[Fault, ...] = (), token: str = "trade-credential", timeout: float = 0.3,
-                 new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> None:
+    def __init__(self, instruments: dict[str, Instrument], balances: dict[str, Decimal], *, path: Path,
+                 capabilities: Capabilities, faults: tuple[Fault, ...] = (), token: str = "trade-credential",
+                 timeout: float = 0.3, new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> None:
         self.loop = Loop(new_loop)
         plan = Plan(faults) if faults else None
         self.venue = PaperVenue(instruments, balances, book=SqliteBook(path), plan=plan, visibility=capabilities.visibility_delay)

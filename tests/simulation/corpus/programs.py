@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-UNIT: Final = 0.004
+UNIT: Final = 0.01
 
 Program = Callable[[], Awaitable[Any]]
 PROGRAMS: Final[dict[str, Program]] = {}
@@ -316,11 +316,14 @@ async def a_lock_and_a_semaphore_are_fair() -> list[str]:
         async with lock:
             seen.append(f"lock {name}")
             await asyncio.sleep(0)
+
+    async def enter(name: str) -> None:
         async with room:
             seen.append(f"room {name}")
-            await asyncio.sleep(UNIT)
+            await asyncio.sleep(0)
 
     await asyncio.gather(*(work(name) for name in "abcd"))
+    await asyncio.gather(*(enter(name) for name in "abcd"))
     return seen
 
 

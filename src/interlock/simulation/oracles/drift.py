@@ -31,7 +31,7 @@ class DriftIsOwned(Oracle):
     def on(self) -> dict[type[Event], Handler]:
         return {VenueFill: self._fill, Wire: self._wire, Durable: self._durable, FaultDone: self._fault}
 
-    def _fault(self, event: FaultDone) -> Sentences:
+    def _fault(self, _event: FaultDone) -> Sentences:
         self._has_fault = True
         return ()
 
@@ -49,6 +49,8 @@ class DriftIsOwned(Oracle):
                     if attempt.order.legs[0].purpose.value == "enter" and attempt.order.signal_id not in self.facts.signals \
                             and not self.facts.intents.get(attempt.order.signal_id):
                         yield f"{attempt.client_order_id} enters {attempt.order.instrument} for no decision that is recorded"
+                    elif attempt.order.signal_id not in self.facts.signals and attempt.order.signal_id not in self.facts.intents:
+                        yield f"{attempt.client_order_id} trades {attempt.order.instrument} for nothing that is recorded"
                 case AccountRead() as read:
                     self._compare(read, event.ts)
                 case _:
@@ -78,7 +80,8 @@ class DriftIsOwned(Oracle):
             ours, theirs = self.facts.booked_positions.get(key, ZERO), self._theirs(*key)
             if ours != theirs and not self.facts.is_flattening(message.account) and (
                     ours * theirs <= 0 or message.legs[0].quantity > min(abs(ours), abs(theirs))):
-                yield f"{message.id} left for {message.symbol} in {message.account}, of which we hold {ours} and the venue {theirs}"
+                yield (f"{message.id} left for {message.symbol} in {message.account}, of which we hold {ours} and the venue "
+                       f"{theirs}")
 
     def _theirs(self, account: str, symbol: str) -> Fraction:
         read = self.facts.recorded_reads.get(account)

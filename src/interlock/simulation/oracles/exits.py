@@ -41,7 +41,8 @@ class NeverThroughZero(Oracle):
         leg = message.legs[0]
         self._exiting.pop(key, None)
         if leg.side * held >= 0:
-            yield f"{message.id} is to {leg.role} {leg.quantity} in {message.account}, which was told to hold {held} {message.symbol}"
+            yield (f"{message.id} is to {leg.role} {leg.quantity} in {message.account}, which was told to hold {held} "
+                   f"{message.symbol}")
             return
         if leg.quantity > abs(held):
             yield f"{message.id} is an exit of {leg.quantity}, {message.account} was told to hold {held} {message.symbol}"
@@ -186,7 +187,7 @@ class NoOrphans(Oracle):
                     yield f"{found[0]} may still fill in {key[0]}, which holds no {key[1]} since {(ts - since) / 1e9:.1f} s"
                 self._since.pop(key)
 
-    def at_quiet(self, ts: Nanos) -> Sentences:
+    def at_quiet(self, _ts: Nanos) -> Sentences:
         for order in self.facts.book.values():
             key = order.account, order.symbol
             if order.is_open and order.is_live and order.role != "enter" and not self.facts.positions.get(key) \

@@ -32,6 +32,7 @@ from interlock.model.record import (
     Attempt,
     CancelRequested,
     ConfigRead,
+    ExitBegun,
     ReadRequested,
     Started,
     TierChanged,
@@ -291,9 +292,9 @@ class Facts:
     def killing(self, ts: Nanos, account: str, lane: str | None = None) -> Killing | None:
         """The kill that stands at `ts` and reaches this account (and lane, where it is known)."""
         for kill in self.kills:
-            if kill.ts <= ts and (not kill.ts_released or ts < kill.ts_released) and kill.account in (None, account):
-                if kill.lane is None or kill.lane == lane:
-                    return kill
+            is_in_force = kill.ts <= ts and (not kill.ts_released or ts < kill.ts_released)
+            if is_in_force and kill.account in (None, account) and kill.lane in (None, lane):
+                return kill
         return None
 
     def lane_of(self, client_order_id: str) -> str | None:
@@ -594,6 +595,8 @@ class Facts:
                 self._book(fill, kept.seq)
             case Intent() as intent:
                 self.intents[intent.signal_id] = intent
+            case ExitBegun() as begun:
+                self.intents.setdefault(begun.asked.intent.signal_id, begun.asked.intent)
             case TierChanged() as tier:
                 self.tiers[tier.scope] = tier.tier
             case LineChanged():

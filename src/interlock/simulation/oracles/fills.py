@@ -77,7 +77,7 @@ class FillsOnce(Oracle):
                 del self._over[key]
                 yield f"{key[1]} in {key[0]} filled more than was ordered and nothing is halted"
 
-    def at_quiet(self, ts: Nanos) -> Sentences:
+    def at_quiet(self, _ts: Nanos) -> Sentences:
         if "broker.same_exec_id" in self.facts.faults:
             return
         for account in self.terms.accounts:
@@ -113,9 +113,7 @@ class HonestMoney(Oracle):
         day = calendar.trading_day(ts)
         for account in self.terms.accounts:
             known = self._day.get(account)
-            if known is None:
-                self._day[account] = day, self.facts.pnl(account) or ZERO
-            elif known[0] != day:
+            if known is None or known[0] != day:
                 self._day[account] = day, self.facts.pnl(account) or ZERO
 
     def _today(self, account: str) -> Fraction | None:

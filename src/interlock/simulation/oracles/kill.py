@@ -13,7 +13,7 @@ from interlock.simulation.oracles.orders import readable
 class KillStops(Oracle):
     invariant: ClassVar[str] = "INV-06"
     claim: ClassVar[str] = "After a kill nothing leaves that adds risk in its reach, from any process, until it is released."
-    witnessed: ClassVar[str] = "kills that found an order of their reach written, working, unknown, or cleared and not yet written"
+    witnessed: ClassVar[str] = "kills that found an order of their reach written, working, unknown, or cleared and not written"
 
     def on(self) -> dict[type[Event], Handler]:
         return {Wire: self._wire, Durable: self._durable}
@@ -42,7 +42,9 @@ class KillStops(Oracle):
 
 class KillCancels(Oracle):
     invariant: ClassVar[str] = "INV-07"
-    claim: ClassVar[str] = "A kill asks for every order of its reach to be cancelled, sends nothing itself, and says clean only when it is."
+    claim: ClassVar[str] = (
+        "A kill asks for all of its reach to be cancelled, sends nothing itself, and says clean only when it "
+        "is.")
     witnessed: ClassVar[str] = "orders that surfaced at the venue after a kill"
 
     def __init__(self, facts: Facts) -> None:
@@ -51,7 +53,7 @@ class KillCancels(Oracle):
         self._clean: dict[str, KillProved] = {}
 
     def on(self) -> dict[type[Event], Handler]:
-        return {Durable: self._durable, VenueOrder: self._order, Wire: self._wire}
+        return {Durable: self._durable, VenueOrder: self._order}
 
     def _in_reach(self, kill: Killed | Killing, leg: Told) -> bool:
         if kill.account not in (None, leg.account):
@@ -93,9 +95,6 @@ class KillCancels(Oracle):
             self.witness += 1
             if event.account in self._clean and event.by == "platform":
                 yield f"{event.id} arrived in {event.account}, which had been called clean after the kill"
-        return ()
-
-    def _wire(self, event: Wire) -> Sentences:
         return ()
 
     def at_time(self, ts: Nanos) -> Sentences:

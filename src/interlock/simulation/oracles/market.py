@@ -77,7 +77,9 @@ class WholeChecks(Oracle):
 
 class SanePayload(Oracle):
     invariant: ClassVar[str] = "INV-16"
-    claim: ClassVar[str] = "Every number that leaves is finite, on tick and lot, within limit and collar, by the venue's own definition."
+    claim: ClassVar[str] = (
+        "Every number that leaves is finite, on tick and lot, within limit and collar, by the venue's own "
+        "definition.")
     witnessed: ClassVar[str] = "alerts with prices off the tick or out of reach, feeds a hundredfold off, definitions told wrong"
 
     def on(self) -> dict[type[Event], Handler]:

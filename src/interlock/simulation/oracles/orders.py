@@ -219,7 +219,9 @@ class OneOrder(Oracle):
 
 class UnknownStays(Oracle):
     invariant: ClassVar[str] = "INV-04"
-    claim: ClassVar[str] = "An order without an answer stays unknown, and is not written again, until the venue has proved something."
+    claim: ClassVar[str] = (
+        "An order without an answer stays unknown, and is not written again, until the venue has proved "
+        "something.")
     witnessed: ClassVar[str] = "orders that look-ups first missed and later found"
 
     def on(self) -> dict[type[Event], Handler]:

@@ -33,7 +33,9 @@ BY: dict[type, type] = {Released: Release, Decided: Decide, Enabled: Enable, Rec
 
 class HumanAuthority(Oracle):
     invariant: ClassVar[str] = "INV-26"
-    claim: ClassVar[str] = "Every end of a halt, decision, reconnect and flatten follows a recorded command on the state that was shown."
+    claim: ClassVar[str] = (
+        "Every end of a halt, decision, reconnect and flatten follows a recorded command on the state that "
+        "was shown.")
     witnessed: ClassVar[str] = "starts while something was killed, and commands on a screen that was out of date"
 
     def __init__(self, facts: Facts) -> None:
@@ -90,7 +92,9 @@ class HumanAuthority(Oracle):
 
 class HonestFlatten(Oracle):
     invariant: ClassVar[str] = "INV-27"
-    claim: ClassVar[str] = "A flatten is a person's, reaches every broker at once, reduces what was just read, and says only what is so."
+    claim: ClassVar[str] = (
+        "A flatten is a person's, reaches every broker at once, reduces what was just read, and says only "
+        "what is so.")
     witnessed: ClassVar[str] = "flattens begun while the line was down or the venue failing"
 
     def __init__(self, facts: Facts) -> None:
@@ -112,13 +116,13 @@ class HonestFlatten(Oracle):
                         if any(quantity for (name, _), quantity in self.facts.told_positions.items() if name == account):
                             self._due[account] = event.ts
                 case FlattenEnded() as ended:
-                    yield from self._ended(ended, event.ts)
+                    yield from self._ended(ended)
                 case Killed():
                     pass
                 case _:
                     pass
 
-    def _ended(self, ended: FlattenEnded, ts: Nanos) -> Sentences:
+    def _ended(self, ended: FlattenEnded) -> Sentences:
         self._due.pop(ended.account, None)
         if ended.result not in ("flat", "residual") or not ended.instrument:
             return

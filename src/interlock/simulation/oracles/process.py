@@ -3,8 +3,7 @@
 from typing import ClassVar
 
 from interlock.model.command import Enabled
-from interlock.model.record import Alarm, FallbackUsed, TierChanged
-from interlock.model.report import ReadFailed
+from interlock.model.record import TierChanged
 from interlock.simulation.history import (
     Beat,
     Disk,
@@ -141,7 +140,9 @@ class TierMonotony(Oracle):
 
 class CrashSafety(Oracle):
     invariant: ClassVar[str] = "INV-23"
-    claim: ClassVar[str] = "A restart finds every entry that was durable and the state that they made; damage is refused, never emptied."
+    claim: ClassVar[str] = (
+        "A restart finds every entry that was durable and the state that they made; damage is refused, never "
+        "emptied.")
     witnessed: ClassVar[str] = "restarts after something was lost or the disk had failed"
 
     def __init__(self, facts: Facts) -> None:
@@ -245,11 +246,13 @@ class OneBuild(Oracle):
 
 class Isolation(Oracle):
     invariant: ClassVar[str] = "INV-29"
-    claim: ClassVar[str] = "What fails beside the path delays neither clearance nor kill, and one broker's trouble is not another's."
+    claim: ClassVar[str] = (
+        "What fails beside the path delays neither clearance nor kill, and one broker's trouble is not "
+        "another's.")
     witnessed: ClassVar[str] = "faults of what the engine depends on beside its path, and of one account among several"
 
     def on(self) -> dict[type[Event], Handler]:
-        return {FaultDone: self._fault, Task: self._task, Durable: self._durable}
+        return {FaultDone: self._fault, Task: self._task}
 
     def _fault(self, event: FaultDone) -> Sentences:
         self.witness += event.verb.startswith("dep.") or event.verb in ("broker.failed_read", "gate.raise")
@@ -259,16 +262,12 @@ class Isolation(Oracle):
         if event.what in ("died", "leaked", "full"):
             yield f"{event.node}: {event.name} {event.what} {event.detail}"
 
-    def _durable(self, event: Durable) -> Sentences:
-        for kept in event.entries:
-            if isinstance(kept.payload, ReadFailed | FallbackUsed | Alarm):
-                continue
-        return ()
-
 
 class Liveness(Oracle):
     invariant: ClassVar[str] = "INV-30"
-    claim: ClassVar[str] = "Once faults have healed and people have answered, the platform trades, or is halted for a reason it names."
+    claim: ClassVar[str] = (
+        "Once faults have healed and people have answered, the platform trades, or is halted for a reason it "
+        "names.")
     witnessed: ClassVar[str] = "runs in which something was broken and healed"
 
     def __init__(self, facts: Facts) -> None:
@@ -278,7 +277,7 @@ class Liveness(Oracle):
     def on(self) -> dict[type[Event], Handler]:
         return {Phase: self._phase, FaultDone: self._fault, Task: self._task}
 
-    def _fault(self, event: FaultDone) -> Sentences:
+    def _fault(self, _event: FaultDone) -> Sentences:
         self._has_fault = True
         return ()
 

@@ -38,13 +38,12 @@ def failing_sync(seed: int) -> Plan:
 
 
 def overslept(seed: int) -> Plan:
-    """The process is stopped for longer than its lease lives; an alert comes right after it goes on."""
+    """The process is stopped for longer than its lease lives; right after it goes on, alerts close what it holds."""
     ms = _draw(seed)
     at, length = ms(2_000, 6_000), ms(16_000, 20_000)
     wakes = at + length
     return a_plan(seed, alert(at - SECOND), Fault(AtTime(at), "proc.pause", {"ms": length // MILLISECOND}),
-                  *(alert(wakes + each * 700 * MILLISECOND, lane="main" if each % 2 else "side", row=each % 2) for each in range(6)),
-                  horizon=wakes + 8 * SECOND)
+                  *(alert(wakes + each * 700 * MILLISECOND, action="close") for each in range(6)), horizon=wakes + 8 * SECOND)
 
 
 def overslept_while_the_clock_went_back(seed: int) -> Plan:
@@ -56,6 +55,13 @@ def overslept_while_the_clock_went_back(seed: int) -> Plan:
                   Fault(AtTime(at + 8 * SECOND), "clock.step", {"ms": -12_000}),
                   Fault(AtTime(wakes + 500 * MILLISECOND), "clock.step", {"ms": 12_000}),
                   *(alert(wakes + each * 900 * MILLISECOND, action="close") for each in range(1, 5)), horizon=wakes + 10 * SECOND)
+
+
+def hanging(seed: int) -> Plan:
+    """The decision loop hangs for a while, and nothing else does."""
+    ms = _draw(seed)
+    at = ms(3_000, 6_000)
+    return a_plan(seed, alert(at - SECOND), Fault(AtTime(at), "proc.hang", {"ms": (8_000 + 500 * seed)}), horizon=20 * SECOND)
 
 
 def killed_before_the_write(seed: int) -> Plan:
