@@ -619,6 +619,18 @@ def test_a_fill_that_arrives_while_the_account_is_read_is_not_lost(monkeypatch):
     desk.refuses(desk.exit_order(), "safe.not_reducing")
 
 
+def test_what_has_arrived_counts_before_anybody_has_taken_it_from_the_line():
+    desk = Desk(position="2")
+    stop = desk.exit_order(Purpose.PROTECT)
+    desk.place(stop)
+    desk.venue.fills(stop.legs[0], "MNQ", "18000.00")      # the stop's fill waits on the line, nobody has heard of it yet
+
+    desk.refuses(desk.exit_order(Purpose.REDUCE), "safe.not_reducing")
+    told = desk.safe.drain()
+    assert [type(report).__name__ for report in told] == ["OrderFilled"], "and it is handed on, once"
+    assert desk.safe.drain() == []
+
+
 def test_over_filling_is_a_mismatch_that_stops_entries_and_no_exit():
     desk = Desk(limits=some_limits(position_per_symbol=D(100)))
     order = desk.cleared()
@@ -976,7 +988,7 @@ def test_no_number_of_orders_holds_up_a_cancel():
 
 def test_an_instrument_without_a_definition_of_ours_is_refused():
     desk = Desk()
-    order = msgspec.structs.replace(desk.cleared(), instrument="XXX")
+    order = msgspec.structs.replace(desk.cleared(), instrument="NONE")
 
     desk.refuses(order, "safe.instrument")
 

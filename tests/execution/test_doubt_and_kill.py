@@ -6,6 +6,7 @@ from tests.execution.test_brackets import emulated, linked
 from interlock.model.command import Killed, Released
 from interlock.model.money import SECOND
 from interlock.model.order import Closed, InDoubt, InFlight, Outcome, Working
+from interlock.model.record import CancelRequested
 from interlock.model.report import (
     CancelRejected,
     LineChanged,
@@ -32,6 +33,30 @@ def test_a_write_without_an_answer_is_looked_up_at_once_and_ever_more_slowly():
     assert len(rig.lookups) < 30
     assert len(rig.sent) == 1
     assert rig.execution.orders.worst_case(A, "MNQ") == (D(3), D(0))
+
+
+def test_a_cancel_is_repeated_with_the_permit_that_it_was_given():
+    rig = Rig(profile())
+    _, stop = emulated(rig)
+    rig.kill("all")
+
+    rig.after(30 * SECOND)
+
+    asked = [each for each in rig.out if isinstance(each, CancelRequested) and each.client_order_id == stop]
+    assert len(asked) > 1
+    assert {each.permit for each in asked} == {"person"}
+
+
+def test_a_line_that_comes_back_has_every_open_question_asked_at_once():
+    rig = Rig(profile())
+    _, stop = emulated(rig)
+    rig.kill("all")
+    rig.after(20 * SECOND)             # the cancel has no answer, and its look-ups come ever more slowly
+    before = rig.lookups.count(stop)
+
+    rig.feed(LineChanged(A, True, 2, "connected"))
+
+    assert rig.lookups.count(stop) == before + 1
 
 
 def test_a_look_up_that_fails_is_asked_again_when_it_is_due_and_not_at_once():

@@ -33,22 +33,22 @@ class Room:
     def now(self) -> Nanos:
         return self.ts
 
-    def sight(self, instrument: str, now: Nanos) -> Sight:  # noqa: ARG002
+    def sight(self, instrument: str, now: Nanos) -> Sight:
         return Sight(self.quotes.get(instrument), self.is_usable, self.ts_open, self.is_open)
 
     def risk(self) -> Mapping[tuple[str, AccountName, str], bool]:
         return self.at_risk
 
-    def line(self, account: AccountName, now: Nanos) -> tuple[bool, Nanos | None]:  # noqa: ARG002
+    def line(self, account: AccountName, now: Nanos) -> tuple[bool, Nanos | None]:
         return self.is_up, self.ts_proof
 
-    def degraded(self, account: AccountName, now: Nanos) -> tuple[Vital, ...]:  # noqa: ARG002
+    def degraded(self, account: AccountName, now: Nanos) -> tuple[Vital, ...]:
         return self.bad
 
-    def rests(self, account: AccountName) -> tuple[Nanos, ...]:  # noqa: ARG002
+    def rests(self, account: AccountName) -> tuple[Nanos, ...]:
         return ()
 
-    def day(self, account: AccountName) -> tuple[Decimal | None, Decimal | None, str] | None:  # noqa: ARG002
+    def day(self, account: AccountName) -> tuple[Decimal | None, Decimal | None, str] | None:
         return self.figures
 
     def near(self) -> dict[str, tuple[float, float]]:
@@ -84,14 +84,14 @@ class Rig:
         for _ in range(seconds):
             self.world.ts += SECOND
             now = self.world.ts
-            if self.is_clock_read:
-                self.give(Reading("clock_offset", "", self.off))
             if self.is_proved:
                 self.world.ts_proof = now
                 self.health.on_market(Proof(A, 1, now, now), now)
             if self.is_quoted:
                 self.world.quotes["MES"] = now
                 self.health.kept.ts_market = self.health.kept.ts_market or now
+            if self.is_clock_read:
+                self.give(Reading("clock_offset", "", self.off))
             self.health.begin()
             self.look()
 
@@ -104,4 +104,5 @@ class Rig:
         return "; ".join(self.health.tier(LANE, A)[1])
 
     def changes(self) -> list[tuple[str, int, int]]:
-        return [(said.scope, said.before, said.tier) for said in self.said if isinstance(said, TierChanged) and said.before != said.tier]
+        return [(said.scope, said.before, said.tier) for said in self.said
+                if isinstance(said, TierChanged) and said.before != said.tier]

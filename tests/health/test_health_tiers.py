@@ -75,7 +75,7 @@ def test_each_trigger_alone(name):
     assert bool(rig.reasons) is bool(tier), "a tier says why"
 
 
-@pytest.mark.parametrize(("first", "second"), combinations([name for name in TRIGGERS if "number" not in name], 2))
+@pytest.mark.parametrize(("first", "second"), list(combinations([name for name in TRIGGERS if "number" not in name], 2)))
 def test_of_two_triggers_the_worse_counts(first, second):
     rig = Rig()
 
@@ -98,7 +98,7 @@ def test_a_tier_worsens_at_once_and_improves_by_one_a_minute_of_better_readings(
         rig.go(1)
 
     assert seen == [3] * 60 + [2] * 60 + [1] * 60 + [0] * 20
-    assert rig.changes() == [("lane.main", 0, 1), ("lane.main", 1, 3), ("lane.main", 3, 2), ("lane.main", 2, 1), ("lane.main", 1, 0)]
+    assert [change[1:] for change in rig.changes()] == [(0, 1), (1, 3), (3, 2), (2, 1), (1, 0)]
 
 
 def test_a_minute_that_is_interrupted_begins_anew():
@@ -374,7 +374,8 @@ def test_the_days_limit_is_reached_when_it_is_touched(result, is_frozen):
     assert [(each.code, each.trade_date) for each in losses(rig)] == ([("loss", "2023-11-14")] if is_frozen else [])
 
 
-@pytest.mark.parametrize("figures", [(None, Decimal(1000)), (Decimal("NaN"), Decimal(1000)), (Decimal(0), None), (Decimal(0), Decimal("NaN"))])
+@pytest.mark.parametrize("figures", [(None, Decimal(1000)), (Decimal("NaN"), Decimal(1000)), (Decimal(0), None),
+                                     (Decimal(0), Decimal("NaN"))])
 def test_a_figure_that_is_not_known_counts_as_lost(figures):
     rig = Rig()
     rig.world.figures = *figures, "2023-11-14"

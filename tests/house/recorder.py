@@ -37,7 +37,6 @@ SEAMS = (
     "interlock.runtime.commands:give",
     "interlock.rescue.gate:judge",
     "interlock.rescue.run:rescue",
-    "interlock.rescue.run:rescue",
     "starlette.responses:JSONResponse.render",
     "interlock.web.app:Json.render",
 )
@@ -63,7 +62,7 @@ def codes_in(value: Any, depth: int = 0) -> Iterator[str]:
         yield from _SPELLED.findall(str(value))
     elif isinstance(value, dict):
         for name, each in value.items():
-            if name == "code" and isinstance(each, str):
+            if name in ("code", "refused") and isinstance(each, str):
                 yield each
             else:
                 yield from codes_in(each, depth + 1)

@@ -9,8 +9,7 @@ from tests.house.repository import ROOT, SOURCE, files, name_of, sources, tree_o
 ELSEWHERE: dict[str, str] = {
     "interlock.runtime.boardfeed": "tests/scenarios/desk.py",          # told by every desk that `run` builds
     "interlock.runtime.mirrors": "tests/scenarios/desk.py",
-    "interlock.runtime.commands": "tests/house/test_readme.py",        # through processes of their own
-    "interlock.runtime.environment": "tests/house/test_readme.py",
+    "interlock.runtime.environment": "tests/house/test_readme.py",     # through processes of their own
     "interlock.runtime.repair": "tests/house/test_readme.py",
     "interlock.runtime.status": "tests/house/test_readme.py",
 }

@@ -31,7 +31,7 @@ A = AccountName("paper-a")
     (Kill(why="x", lane=LaneName("nowhere")), "command.unknown_lane"),
     (Kill(why="x", scope="half"), "command.scope"),
     (Release(phrase=RELEASE_PHRASE), "command.not_killed"),
-    (Flatten(why="x", instrument="XXX"), "command.unknown_instrument"),
+    (Flatten(why="x", instrument="NONE"), "command.unknown_instrument"),
     (Decide("drift.paper-a", "abort", "0" * 16), "command.no_question"),
     (Enable("loss.paper-a", "0" * 16), "command.not_latched"),
     (Reconnect(A, "0" * 16), "command.line_up"),
@@ -73,8 +73,10 @@ def test_a_line_that_is_down_answers_no_query_and_is_connected_anew_once(desk_of
 def test_without_an_engine_nobody_can_be_asked(tmp_path):
     Desk(tmp_path / "state").stop()
 
-    with pytest.raises(InputError, match="command.needs_engine"):
+    with pytest.raises(InputError, match=r"command\.needs_engine"):
         give(tmp_path / "state", Reconcile())
+    with pytest.raises(InputError, match=r"confirm\.no_engine|command\.needs_engine"):
+        give(tmp_path / "state", ConfirmAccount(A, "P-1", "0" * 16))
 
 
 def test_a_command_without_an_outcome_is_told_so(desk_of):
@@ -84,12 +86,14 @@ def test_a_command_without_an_outcome_is_told_so(desk_of):
 
 
 def test_an_order_that_never_left_says_so(desk_of):
-    """The line breaks under the first account's order; the second's finds none."""
-    desk = desk_of(configured(more=fault("place", "disconnect", delay_ms=60_000)))
+    """The line breaks under the first account's stop; the second's finds none."""
+    desk = desk_of(configured(replace={"has_native_brackets = true ": "has_native_brackets = false "},
+                              more=fault("place", "disconnect", nth=3, delay_ms=60_000)))
     desk.post(desk.alert())
-    desk.go(2)
+    desk.go(3)
 
     assert "wire.not_sent" in {refused.code for refused in desk.entries(WriteRefused)}
+
 
 
 def test_more_filled_than_was_ordered_freezes_the_account_and_halts_the_desk(desk_of):

@@ -3,6 +3,7 @@
 import pytest
 
 from interlock.engine.questions import digest_of, positions_state
+from interlock.errors import InputError
 from interlock.model.command import (
     CommandGiven,
     Decide,
@@ -10,12 +11,15 @@ from interlock.model.command import (
     Enabled,
     Flatten,
     Kill,
+    Reconcile,
+    Reconnect,
     RecordDrill,
     Release,
     Released,
 )
 from interlock.model.ids import AccountName, LaneName
 from interlock.model.record import StrategyDisabled
+from interlock.runtime.commands import give, open_questions, shown_positions
 
 PHRASE = "RELEASE THE KILL"
 A = AccountName("paper-a")
@@ -171,3 +175,22 @@ def test_the_page_shows_what_waits(desk_of):
 
 def test_a_drill_is_recorded(desk_of):
     assert desk_of().command(RecordDrill(5, 5, 12.5))["confirmed_ms"] == 12.5
+
+
+def test_without_an_engine_a_kill_and_its_release_are_written_by_hand_and_the_rest_says_that_one_must_run(desk_of):
+    desk = desk_of()
+    directory = desk.directory
+    desk.crash()
+
+    assert give(directory, Kill(why="nobody is there"))["running"] is False
+    waiting = {each.id: each for each in open_questions(directory)}
+    assert set(waiting) == {"kill.all"}
+    with pytest.raises(InputError, match=r"command\.unseen"):
+        give(directory, Release(PHRASE))
+    for command in (Flatten("why", seen="x"), Reconcile(), Decide("drift.paper-a", "abort", "x"), Enable("x", "x"),
+                    Reconnect(A, "x")):
+        with pytest.raises(InputError, match=r"command\.needs_engine"):
+            give(directory, command)
+    assert give(directory, Release(PHRASE, seen=waiting["kill.all"].digest))["killed"] is False
+    assert open_questions(directory) == ()
+    assert shown_positions(directory, None, None)["digest"] == digest_of([])

@@ -306,9 +306,12 @@ CORE: tuple[Plant, ...] = (
 )
 """The defects that the core simulator must find."""
 
-OPEN: tuple[tuple[str, tuple[str, ...], int], ...] = (
-    ("kill", ("INV-06",), 60),
-    ("guard.2_data_quality", ("INV-17",), 200),
-    ("guard.4_position_count", ("INV-18",), 20),
+OPEN: tuple[tuple[tuple[str, ...], str, int], ...] = (
+    (("kill",), "INV-06", 60),
+    (("guard.1_time_window",), "INV-20", 60),
+    (("guard.4_position_count",), "INV-18", 20),
+    (("guard.10_liquidity",), "INV-05", 60),
+    (("guard.11_reentry_cooldown",), "INV-05", 60),
+    (("order.definition",), "INV-16", 120),
 )
 """Checks that may be made to allow everything (the last room looking away), what notices it, and within how many seeds."""

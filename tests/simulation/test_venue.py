@@ -31,7 +31,8 @@ class Outside:
 def leg(name, role, side, quantity, **more):
     kind = "stop" if "stop" in more else "limit" if "limit" in more else "market"
     purpose = {"entry": "enter", "stop": "protect", "target": "target", "exit": "reduce"}[role]
-    return {"id": name, "role": role, "purpose": purpose, "side": side, "quantity": str(quantity), "type": kind, "tif": "gtc", **more}
+    return {"id": name, "role": role, "purpose": purpose, "side": side, "quantity": str(quantity), "type": kind, "tif": "gtc",
+            **more}
 
 
 BRACKET = (leg("e", "entry", "buy", 2), leg("s", "stop", "sell", 2, stop="4548"), leg("t", "target", "sell", 2, limit="4552"))

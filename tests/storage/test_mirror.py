@@ -146,7 +146,8 @@ def test_a_mirror_that_cannot_be_written_is_reported_and_raises_nothing(tmp_path
     error = mirror.add([(2, TS, DAY[1])])
 
     assert error is not None
-    assert "behind the journal" in error
+    assert error.name == "mirror.behind"
+    assert "behind the journal" in error.why
     assert mirror.rebuild(MemoryStore()) is not None
 
 
@@ -197,4 +198,5 @@ def test_scribbles_in_a_mirror_are_reported(tmp_path: Path):
     error = Mirror(tmp_path).catch_up(MemoryStore())
 
     assert error is not None
-    assert "rebuild" in error
+    assert error.name == "mirror.unreadable"
+    assert "rebuild" in error.why

@@ -17,13 +17,22 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
+from interlock.engine.commands import reach
+from interlock.engine.questions import digest_of, kill_id
 from interlock.errors import StorageError
 from interlock.model.command import (
     RELEASE_PHRASE,
     Command,
+    ConfirmAccount,
+    Decide,
+    DeclineLive,
     DisableAccount,
+    Enable,
     EnableAccount,
+    Flatten,
     Kill,
+    Reconcile,
+    Reconnect,
     Release,
 )
 from interlock.model.money import MINUTE, SECOND
@@ -83,12 +92,68 @@ class ScriptedDesk:
         self.door = ScriptedDoor()
         self.commands: list[Command] = []
         self.health: dict[str, Any] | None = {"status": "ready", "lanes": 1}
+        self.asked: dict[str, dict[str, Any]] = {}     # the questions that wait, by id
+        self.mode = "paper"
+        self.live_accounts: list[dict[str, Any]] = []
+        self.is_watch = False
+        self.drills: list[int] = []
+        self.drill_refused: str | None = None
         self.app = create_app(board=self.board, door=self.door, token=TOKEN, hook=None, health=lambda: self.health,
-                              static=static)
+                              static=static, live_door=self, positions_shown=self.positions_shown, drill=self.drill)
         self.is_heard = True           # whether the venue answers
         self._chance = random.Random(7)
         self._prices = {"MNQ": Decimal("25104.25"), "MES": Decimal("6912.50")}
         self._fill_board(bars)
+
+    # -- what the page asks for beside commands
+
+    async def look(self, account: str | None = None) -> dict[str, Any]:
+        return {"mode": self.mode, "watch": self.is_watch, "accounts": self.live_accounts}
+
+    def positions_shown(self, account: str | None, instrument: str | None) -> dict[str, Any]:
+        rows = [[f"position.{held['account']}.{held['instrument']}", held["quantity"], held["quantity"]]
+                for held in self.board.positions()
+                if account in (None, held["account"]) and instrument in (None, held["instrument"])]
+        return {"state": rows, "digest": digest_of(rows)}
+
+    async def drill(self, orders: int, who: str) -> dict[str, Any]:
+        """A stub: what a drill answers, at once."""
+        self.drills.append(orders)
+        if self.drill_refused is not None:
+            raise StorageError(self.drill_refused)
+        self.board.drilled(orders, orders, 41.7, self.clock.now())
+        return {"orders": orders, "cancelled": orders, "confirmed_ms": 41.7}
+
+    def ask(self, name: str, kind: str, text: str, state: list[tuple[str, str, str]], *answers: str, scope: str = "",
+            account: str | None = None) -> str:
+        """A question waits, or stands anew; its digest."""
+        digest = digest_of(state)
+        self.asked[name] = {"id": name, "kind": kind, "scope": scope or f"account {account}", "account": account, "text": text,
+                            "state": [list(row) for row in state], "digest": digest, "answers": list(answers)}
+        self.board.questions(list(self.asked.values()))
+        return digest
+
+    def settle(self, name: str) -> None:
+        self.asked.pop(name, None)
+        self.board.questions(list(self.asked.values()))
+
+    def drift(self, ours: str = "2", theirs: str = "3") -> str:
+        return self.ask("drift.paper-a", "drift", "paper-a is not what our own acts there explain; its entries are frozen.",
+                        [("account", "paper-a", "PAPER-A-0417"), ("position.MNQ", ours, theirs)],
+                        "adopt-broker", "adopt-local", "abort", account="paper-a")
+
+    def tell_account(self, name: str, **changes: Any) -> None:
+        """An account with something of it changed."""
+        told: dict[str, Any] = {
+            "mode": self.mode, "truth": "paper_sim", "ts_proof": self.clock.now(), "evidence": "paper venue answered a ping",
+            "enabled": True, "account_id": f"PAPER-{name[-1].upper()}-0417", "equity": "50000", "cash": "50000", "day_pnl": "0"}
+        self.board.account(name, **(told | changes))
+
+    def lose_line(self, account: str = "paper-a") -> None:
+        self.tell_account(account, truth="unknown", ts_proof=None, evidence="the line to the broker is down", line="down",
+                          frozen_by="offline: the line was lost")
+        self.ask(f"line.{account}", "line", f"the line of {account} is down (reset by peer); nothing connects it anew but a person.",
+                 [("account", account, ""), ("line", "down", "reset by peer"), ("connection", "3", "")], "reconnect", account=account)
 
     def _fill_board(self, bars: int) -> None:
         board, now = self.board, self.clock.now()
@@ -197,19 +262,87 @@ class ScriptedDesk:
     def _answer(self, command: Command) -> dict[str, Any]:
         match command:
             case Kill(why, lane, account, _):
-                reach = f"lane {lane}" if lane else f"account {account}" if account else "everything"
-                self.board.killed(reach, why, self.clock.now())
-                return {"ok": True, "killed": True, "reach": reach, "why": why, "orders_to_cancel": ["a", "b", "c"],
+                self.kill(why, lane, account)
+                return {"ok": True, "killed": True, "reach": reach(lane, account), "why": why, "orders_to_cancel": ["a", "b", "c"],
                         "positions": []}
             case Release(phrase) if phrase != RELEASE_PHRASE:
                 return {"ok": False, "code": "phrase.wrong", "reason": "the phrase is not the one"}
-            case Release():
-                self.board.killed(None)
-                return {"ok": True}
+            case Release(_, lane, account, seen):
+                return self._answered(kill_id(lane, account), seen) or self._released(lane, account)
+            case Flatten(_, account, instrument, seen):
+                return self._flatten(account, instrument, seen)
+            case Decide(name, _, seen) | Enable(name, seen):
+                return self._answered(name, seen) or self._settled(name)
+            case Reconnect(account, seen):
+                return self._answered(f"line.{account}", seen) or self._reconnected(account)
+            case Reconcile(account):
+                self.tell_account(account or "paper-a", ts_read=self.clock.now(), differences=0)
+                return {"ok": True, "reading": [account]}
+            case ConfirmAccount(account, typed):
+                return self._confirmed(account, typed)
+            case DeclineLive():
+                return {"ok": True, "declined": True}
             case DisableAccount(account) | EnableAccount(account):
                 self.board.account(account, mode="paper", truth="paper_sim", ts_proof=self.clock.now(),
                                    evidence="paper venue answered a ping", enabled=isinstance(command, EnableAccount))
                 return {"ok": True}
+
+
+    def kill(self, why: str, lane: str | None = None, account: str | None = None, *, epoch: int = 1) -> None:
+        words = reach(lane, account)
+        self.board.killed(words, why, self.clock.now(), cancelled=3,
+                          proofs=[{"account": each, "clean": None, "left": [], "notional": None, "ts": None} for each in ACCOUNTS
+                                  if account in (None, each)])
+        self.ask(kill_id(lane, account), "kill", f"{words} is killed: {why}.",
+                 [("killed", words, why), ("epoch", str(epoch), "")], "release", scope=words)
+
+    def _answered(self, name: str, seen: str) -> dict[str, Any] | None:
+        """A refusal; None where what was shown is what stands."""
+        asked = self.asked.get(name)
+        if asked is None:
+            return {"ok": False, "code": "command.no_question", "reason": f"no question {name!r} is open"}
+        if asked["digest"] != seen:
+            return {"ok": False, "code": "command.state_moved", "reason": f"{name}: the state has moved since it was shown"}
+        return None
+
+    def _settled(self, name: str) -> dict[str, Any]:
+        self.settle(name)
+        return {"ok": True}
+
+    def _released(self, lane: str | None, account: str | None) -> dict[str, Any]:
+        self.board.released(reach(lane, account))
+        return self._settled(kill_id(lane, account))
+
+    def _reconnected(self, account: str) -> dict[str, Any]:
+        self.settle(f"line.{account}")
+        self.tell_account(account, frozen_by="offline: the line was lost")
+        self.ask(f"offline.{account}", "offline", f"entries of {account} are off: the line was lost.",
+                 [("offline", "the line was lost", ""), ("line", "up", "connection 4")], "enable", account=account)
+        return {"ok": True, "account": account, "reconnecting": True}
+
+    def _flatten(self, account: str | None, instrument: str | None, seen: str) -> dict[str, Any]:
+        if seen != self.positions_shown(account, instrument)["digest"]:
+            return {"ok": False, "code": "command.state_moved", "reason": "the state has moved since it was shown"}
+        reached = [each for each in ACCOUNTS if account in (None, each)]
+        for each in reached:
+            self.board.flatten_begun(each, instrument, "the page", self.clock.now())
+        return {"ok": True, "flattening": True, "accounts": reached, "positions": []}
+
+    def _confirmed(self, account: str, typed: str) -> dict[str, Any]:
+        for row in self.live_accounts:
+            if row["account"] == account and row["number"] == typed:
+                row["confirmed"] = True
+                return {"ok": True, "account": account, "confirmed": True}
+        return {"ok": False, "code": "confirm.number", "reason": "that is not the full number of this account"}
+
+    def go_live(self, *accounts: str, is_watch: bool = False) -> None:
+        """A live desk whose accounts nobody has confirmed."""
+        self.mode, self.is_watch = "live", is_watch
+        self.board.set_identity("live", "s7f3k2", "wall", "0.1.0", False)
+        self.live_accounts = [
+            {"account": each, "confirmed": False, "number": f"U-0417-{each}", "net_liquidation": "50214.5", "cash": "50000",
+             "currency": "USD", "endpoint": "live", "positions": [{"instrument": "MNQ", "quantity": "2"}], "age_s": 0.4,
+             "digest": "0f3a9c1d2b4e5f60"} for each in accounts or ACCOUNTS]
 
 
 class Served:

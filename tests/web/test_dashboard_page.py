@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from tests.web.desk import ScriptedDesk, Served, served
 
+from interlock.engine.questions import digest_of
 from interlock.model.command import RELEASE_PHRASE, DisableAccount, Kill, Release
 from interlock.model.ids import LaneName
 from interlock.model.money import SECOND
@@ -177,13 +178,14 @@ def test_a_lane_can_be_killed_alone_and_released_again(view: View):
     page.get_by_role("dialog", name="Release").get_by_role("button", name="Release").click()
 
     expect(page.locator(".bar.kill")).to_have_count(0)
+    shown = digest_of([("killed", "lane futures", "kill switch of the page"), ("epoch", "1", "")])
     assert desk.commands == [Kill("kill switch of the page", lane=LaneName("futures")),
-                             Release(RELEASE_PHRASE, lane=LaneName("futures"))]
+                             Release(RELEASE_PHRASE, lane=LaneName("futures"), seen=shown)]
 
 
 def test_a_release_asks_for_the_phrase(view: View):
     page, desk = view.page, view.server.desk
-    view.tell(lambda: desk.board.killed("everything", "drill", desk.clock.now()))
+    view.tell(lambda: desk.kill("drill"))
     page.get_by_role("button", name="Release…").click()
     dialog = page.get_by_role("dialog", name="Release")
     phrase = dialog.get_by_label("Type")
@@ -194,7 +196,7 @@ def test_a_release_asks_for_the_phrase(view: View):
     dialog.get_by_role("button", name="Release").click()
 
     expect(page.locator(".bar.kill")).to_have_count(0)
-    assert desk.commands == [Release(RELEASE_PHRASE)]
+    assert desk.commands == [Release(RELEASE_PHRASE, seen=digest_of([("killed", "everything", "drill"), ("epoch", "1", "")]))]
 
 
 def test_an_account_is_disabled_with_a_reason(view: View):

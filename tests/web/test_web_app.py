@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from tests.web.desk import TOKEN, ScriptedDesk, ScriptedDoor
 
-from interlock.model.command import RELEASE_PHRASE, DisableAccount, EnableAccount, Kill, Release
+from interlock.model.command import DisableAccount, EnableAccount, Kill
 from interlock.runtime.board import Board
 from interlock.web.app import create_app
 from interlock.web.auth import BODY_MAX
@@ -138,7 +138,6 @@ def test_the_reads_repeat_the_board():
     ("/api/kill", KILL, Kill("drill")),
     ("/api/kill", {**KILL, "lane": "futures", "scope": "all"}, Kill("drill", lane="futures", scope="all")),  # type: ignore[arg-type]
     ("/api/kill", {**KILL, "account": "paper-a"}, Kill("drill", account="paper-a")),  # type: ignore[arg-type]
-    ("/api/release", {"phrase": RELEASE_PHRASE}, Release(RELEASE_PHRASE)),
     ("/api/accounts/paper-b/disable", {"why": "rollover"}, DisableAccount("paper-b", "rollover")),  # type: ignore[arg-type]
     ("/api/accounts/paper-b/enable", None, EnableAccount("paper-b")),  # type: ignore[arg-type]
 ])
@@ -313,8 +312,8 @@ def test_the_hook_is_handed_its_requests_as_they_came_and_needs_no_token():
 
 
 @settings(max_examples=150, deadline=None)
-@given(path=st.sampled_from(["/api/kill", "/api/release", "/api/accounts/a/disable", "/api/bars/x", "/", "/assets/x",
-                             "/ws"]),
+@given(path=st.sampled_from(["/api/kill", "/api/release", "/api/flatten", "/api/answer", "/api/reconcile", "/api/drill",
+                             "/api/confirm", "/api/decline", "/api/accounts/a/disable", "/api/bars/x", "/", "/assets/x", "/ws"]),
        method=st.sampled_from(["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE"]), body=st.binary(max_size=200),
        query=st.binary(max_size=40), origin=st.text(max_size=20), known=st.booleans(),
        kind=st.sampled_from(["application/json", "text/plain", "multipart/form-data",

@@ -7,7 +7,14 @@ export interface Answer {
   reason: string;
   /** Orders that are being cancelled; null where the answer does not say. */
   cancelled: number | null;
+  /** The whole answer. */
+  found: Record<string, unknown>;
 }
+
+export const MOVED = "command.state_moved";
+
+/** A refusal in a person's words, with its code to look up. */
+export const told = (answer: Answer): string => (answer.code === "" ? answer.reason : `${answer.reason} (${answer.code})`);
 
 export async function act(path: string, body?: Record<string, unknown>): Promise<Answer> {
   try {
@@ -21,11 +28,12 @@ export async function act(path: string, body?: Record<string, unknown>): Promise
       status: response.status,
       code: String(found["code"] ?? ""),
       reason: String(found["reason"] ?? (response.ok ? "done" : `the desk answered ${response.status}`)),
+      found,
       cancelled: Array.isArray(found["orders_to_cancel"]) ? found["orders_to_cancel"].length : null,
     };
   } catch {
     return {
-      ok: false, status: 0, code: "desk.unreachable", cancelled: null,
+      ok: false, status: 0, code: "desk.unreachable", cancelled: null, found: {},
       reason: "The desk cannot be reached from this page. Run `interlock kill` on its machine.",
     };
   }

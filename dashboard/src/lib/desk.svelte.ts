@@ -2,8 +2,8 @@
 
 import { magnitude } from "./decimal";
 import type {
-  Account, Alarm, Alert, BarRow, Change, Feed, Fill, Identity, Instrument, Killed, Lane, Message, Order, Position, Question,
-  Quote, Said, Snapshot, Truth, Verdict,
+  Account, Alarm, Alert, BarRow, Change, Drill, Feed, Fill, Flattened, Identity, Instrument, Killed, Lane, Message, Order,
+  Position, Question, Quote, Said, Snapshot, Truth, Verdict,
 } from "./types";
 
 const SILENCE_MAX = 3_500; // ms; the desk speaks at least once a second
@@ -32,6 +32,8 @@ export class Desk {
   alarms = $state.raw<Alarm[]>([]);
   killed = $state.raw<Killed[]>([]);
   questions = $state.raw<Question[]>([]);
+  flattens = $state.raw<Flattened[]>([]);
+  drill = $state.raw<Drill | null>(null);
   feeds = $state.raw<Feed[]>([]);
   quotes = $state.raw<Record<string, Quote>>({});
   orders = $state.raw<Order[]>([]);
@@ -97,7 +99,11 @@ export class Desk {
 
   /** Whether the line to this account's broker is lost, as the desk says. */
   isOffline(account: Account): boolean {
-    return this.questions.some((one) => one.kind === "line" && one.account === account.name);
+    return account.line === "down" || account.line === "connecting";
+  }
+
+  get offline(): Account[] {
+    return this.accounts.filter((account) => this.isOffline(account));
   }
 
   isNaked(position: Position): boolean {
@@ -208,6 +214,8 @@ export class Desk {
     if (message.alarms) this.alarms = message.alarms;
     if (message.killed) this.killed = message.killed;
     if (message.questions) this.questions = message.questions;
+    if (message.flattens) this.flattens = message.flattens;
+    if (message.drill !== undefined) this.drill = message.drill;
     if (message.feeds) this.feeds = message.feeds;
     if (message.health) this.health = message.health.status;
   }

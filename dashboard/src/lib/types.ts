@@ -43,6 +43,10 @@ export interface Account {
   evidence: string;
   enabled: boolean;
   frozen_by: string | null;
+  line: "new" | "connecting" | "up" | "failing" | "down";
+  /** When the broker's whole answer was last compared with our books, and how many differences it showed. */
+  ts_read: number | null;
+  differences: number | null;
   tier: number;
   tier_reasons: string[];
   account_id: string | null;
@@ -144,7 +148,17 @@ export interface Alarm {
   ts: number;
 }
 
+/** What an account's own broker has listed since the kill; `clean` null: it has not told yet. */
+export interface Proof {
+  account: string;
+  clean: boolean | null;
+  left: string[];
+  notional: string | null;
+  ts: number | null;
+}
+
 export interface Killed {
+  proofs: Proof[];
   reach: string;
   why: string;
   ts: number;
@@ -178,6 +192,31 @@ export interface LiveAccount {
   digest: string | null;
 }
 
+export interface FlattenResult {
+  instrument: string;
+  result: "flat" | "residual" | "unknown";
+  quantity: string;
+  why: string;
+  ts: number;
+}
+
+/** The last flatten of an account; the results are its broker's word. */
+export interface Flattened {
+  account: string;
+  instrument: string | null;
+  why: string;
+  ts: number;
+  is_over: boolean;
+  results: FlattenResult[];
+}
+
+export interface Drill {
+  orders: number;
+  cancelled: number;
+  confirmed_ms: number;
+  ts: number;
+}
+
 export interface Feed {
   source: string;
   provenance: string;
@@ -208,6 +247,8 @@ export interface Sections {
   alarms: Alarm[];
   killed: Killed[];
   questions: Question[];
+  flattens: Flattened[];
+  drill: Drill | null;
   feeds: Feed[];
   quotes: Record<string, Quote>;
   orders: Order[];

@@ -103,6 +103,7 @@ class SafeBroker:
         self._ids: dict[ClientOrderId, None] = {}
         self._permitted: dict[ClientOrderId, None] = {}    # stops that may be cancelled, so that a repeat may be too
         self._drain = broker.drain if isinstance(broker, Draining) else None
+        self._heard: list[Report] = []                     # taken in before a write, not handed on yet
         self.egress = Egress()
 
     @property
@@ -117,6 +118,7 @@ class SafeBroker:
         Raises NotCleared before any byte leaves, NotSent or OutcomeUnknown from the broker.
         """
         try:
+            self._hear()
             encoded, legs, reduces = self._admit(order, clearance)
             self._charge(order, clearance.content, legs, reduces)
         except NotCleared:
@@ -178,10 +180,16 @@ class SafeBroker:
         """What has arrived, without an event loop. Raises Unsupported where the broker cannot."""
         if self._drain is None:
             raise Unsupported("this broker's reports need an event loop")
-        reports = self._drain()
-        for report in reports:
-            self._observe(report)
+        self._hear()
+        reports, self._heard = self._heard, []
         return reports
+
+    def _hear(self) -> None:
+        """Take in what has arrived: the last room may not know less than the process has heard."""
+        if self._drain is not None:
+            for report in self._drain():
+                self._observe(report)
+                self._heard.append(report)
 
     async def reconnect(self) -> None:
         """A new connection; entries wait for a whole read over it. Raises NotSent while the line stays down."""

@@ -17,7 +17,7 @@ def command(
     phrase: Annotated[str, typer.Option(help='Exactly "RELEASE THE KILL".')],
     lane: Annotated[str | None, typer.Option(help="The kill of this lane.")] = None,
     account: Annotated[str | None, typer.Option(help="The kill of this account.")] = None,
-    seen: Annotated[str | None, typer.Option(help="Digest of the state you were shown; without it, that of what is shown now.")] = None,
+    seen: Annotated[str | None, typer.Option(help="Digest of the state you were shown; without it, of what is shown now.")] = None,
     as_json: Json = False,
 ) -> None:
     with errors_said():

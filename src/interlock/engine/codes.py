@@ -30,8 +30,8 @@ CODES: Final = (
          "`interlock decisions` lists those that are open."),
     Code("command.answer", _COMMAND, "The question does not take this answer, or not by this command.",
          "Use one of the answers that `interlock decisions` lists."),
-    Code("command.not_ready", _COMMAND, "Something has to happen first: a line that is down, a broker that has not told the account, "
-         "a halt whose cause stands.", "The reason names it; settle that, look again, and give the command anew."),
+    Code("command.not_ready", _COMMAND, "Something has to happen first: a line that is down, a broker that has not told the "
+         "account, a halt whose cause stands.", "The reason names it; settle that, look again, and give the command anew."),
     Code("command.not_latched", _COMMAND, "Nothing of this name waits to be enabled.",
          "`interlock decisions` lists what does; a kill takes `release`, a line `reconnect`, a difference `decide`."),
     Code("command.line_up", _COMMAND, "A reconnect was asked for while the line is up and its queries are answered.", "None."),
@@ -62,8 +62,8 @@ CODES: Final = (
     Code("confirm.moved", _LIVE, "The account has changed since it was shown.", "Look at it again."),
     Code("confirm.number", _LIVE, "The number typed, the one the broker reports and the configured one are not all the same.",
          "Type the full number as the broker shows it."),
-    Code("drift", "reconcile", "Positions, live orders or cash differ from the broker's for longer than a report can be on its way, "
-         "or somebody else has traded in the account.",
+    Code("drift", "reconcile", "Positions, live orders or cash differ from the broker's for longer than a report can be on its "
+         "way, or somebody else has traded in the account.",
          "Look at the account at the broker, then `interlock decisions` and `interlock decide drift.ACCOUNT "
          "adopt-broker|adopt-local|abort`."),
     Code("unread", "reconcile", "Two queries of the account in a row have failed, or they have failed for a minute.",

@@ -150,8 +150,8 @@ def _decide(command: Decide, given: CommandGiven, engine: "Engine", ts: Nanos) -
         yield CommandRefused("command.no_question", f"no question {command.question!r} is open; {LOOK}")
     elif asked.account is None or asked.id != drift_id(asked.account) or command.answer not in asked.answers:
         found = ", ".join(asked.answers) or "nothing yet"
-        hint = "" if asked.kind == "drift" else f"; that is a command of its own: interlock {asked.answers[0] if found else ''}"
-        yield CommandRefused("command.answer", f"{asked.id} takes {found}, found {command.answer!r}{hint if asked.answers else ''}")
+        hint = f"; that is a command of its own: interlock {found}" if asked.answers and asked.kind != "drift" else ""
+        yield CommandRefused("command.answer", f"{asked.id} takes {found}, found {command.answer!r}{hint}")
     elif (refused := _unseen(command.seen, asked.digest, asked.id)) is not None:
         yield refused
     else:
@@ -204,7 +204,8 @@ def _unseen(seen: str, now: str, what: str) -> CommandRefused | None:
     if not seen:
         return CommandRefused("command.unseen", f"{what}: the digest of the state that was shown is missing; {LOOK}")
     if seen != now:
-        return CommandRefused("command.state_moved", f"{what}: the state has moved since it was shown ({seen}, now {now}); {LOOK}")
+        return CommandRefused("command.state_moved",
+                              f"{what}: the state has moved since it was shown ({seen}, now {now}); {LOOK}")
     return None
 
 

@@ -89,7 +89,7 @@ def strategy_id(lane: LaneName, strategy: StrategyName) -> str:
 
 def questions(engine: "Engine") -> tuple[Question, ...]:
     """All that waits for a person, in a fixed order."""
-    return tuple((*_kills(engine), *_drifts(engine), *_lines(engine), *_freezes(engine), *_strategies(engine), *_halts(engine)))
+    return (*_kills(engine), *_drifts(engine), *_lines(engine), *_freezes(engine), *_strategies(engine), *_halts(engine))
 
 
 def question(engine: "Engine", name: str) -> Question | None:

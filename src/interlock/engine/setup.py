@@ -1,7 +1,7 @@
 """Everything the core is told once: instruments, sessions, lanes, strategies, checks. Built by `config.build`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from interlock.decisions.alerts.convert import ExitProfile
 from interlock.decisions.stage import Seat
@@ -58,7 +58,7 @@ class Setup:
     registry: Registry
     releases: tuple[tuple[str, Nanos], ...] = ()   # the calendar of releases; none: there is no calendar
     hard_close_buffer: Nanos = 2 * MINUTE          # before the session's own end; by then the exit has begun
-    throttle: ThrottleRules = ThrottleRules()
+    throttle: ThrottleRules = field(default_factory=ThrottleRules)
 
     @property
     def hard_close(self) -> HardClose:

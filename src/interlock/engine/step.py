@@ -26,8 +26,8 @@ from interlock.engine.marks import Marks
 from interlock.engine.reconcile import Reconcile
 from interlock.engine.setup import Setup
 from interlock.engine.throttles import COUNTED, Throttles
-from interlock.engine.vitals import Care
 from interlock.engine.view import Views
+from interlock.engine.vitals import Care
 from interlock.errors import InputError, InvariantBroken
 from interlock.execution.compose import compose
 from interlock.execution.stage import Execution, WakeAt
@@ -40,6 +40,7 @@ from interlock.model.account import ClosedTrade
 from interlock.model.clearance import Epochs
 from interlock.model.command import CommandGiven
 from interlock.model.entry import Payload
+from interlock.model.fallbacks import WARNING, fallback
 from interlock.model.features import FeatureRow
 from interlock.model.ids import AccountName
 from interlock.model.instrument import Instrument
@@ -52,6 +53,7 @@ from interlock.model.record import (
     CancelRequested,
     ConfigRead,
     Difference,
+    FallbackUsed,
     FeedEnded,
     FeedOpened,
     Header,
@@ -206,19 +208,25 @@ class Engine:
         """Fold one input and return everything the rooms answered, in order. `seq` and `digest` name its journal entry."""
         self._seq, self._hash = seq, digest
         self._closed, self._foreign = [], []           # what a restart has folded was answered by the process before
-        health = self.health
-        health.begin()
+        self.health.begin()
         self.apply(message, ts)
         outputs: list[Payload] = []
-        waiting: deque[Payload | MarketMessage] = deque((message,))
+        waiting: deque[Payload | MarketMessage] = deque()
+        self._look(waiting, outputs, ts)               # before anybody decides on what has come in
+        waiting.append(message)
         self._answer(waiting, outputs, ts)
+        self._look(waiting, outputs, ts)
+        return outputs
+
+    def _look(self, waiting: deque[Payload | MarketMessage], outputs: list[Payload], ts: Nanos) -> None:
+        """Let health look, and the rooms answer what it finds, until it finds nothing new."""
+        health = self.health
         while health.is_due(ts):
             for output in health.look(ts):
                 outputs.append(output)
                 self._fold(output, ts)
                 waiting.append(output)
             self._answer(waiting, outputs, ts)
-        return outputs
 
     def _answer(self, waiting: deque[Payload | MarketMessage], outputs: list[Payload], ts: Nanos) -> None:
         """Let the rooms answer what waits, and each other, until nobody has anything to add."""
@@ -287,10 +295,9 @@ class Engine:
         if isinstance(payload, ORDER_REPORTS):
             record = self.execution.orders.by_id(payload.client_order_id)
             if isinstance(payload, OrderFilled):
-                if not self.ledger.has_booked(payload):
-                    if record is None:
-                        self._foreign.append(payload)
-                        self.reconcile.on_foreign(payload)
+                if record is None and not self.ledger.has_booked(payload):
+                    self._foreign.append(payload)
+                    self.reconcile.on_foreign(payload)
                 closed = self.ledger.apply_fill(payload, record, ts)
                 if closed is not None:
                     self._closed.append(closed)
@@ -581,7 +588,7 @@ class Engine:
             intake=intake, live=self.live.snapshot(), reconcile=self.reconcile.snapshot(),
             throttles=self.throttles.snapshot(), health=self.health.snapshot()))
 
-    def restore(self, kept: Kept) -> list[str]:
+    def restore(self, kept: Kept) -> list[FallbackUsed]:
         """Put a snapshot back. Returns what could not be: features of another build or configuration start cold, and say so."""
         self.begun, self.now, self.lease_epoch, self._wakes = kept.begun, kept.now, kept.lease_epoch, kept.wakes
         self.feed, self.feed_ended, self.rows_fed = kept.feed, kept.feed_ended, kept.rows_fed
@@ -590,13 +597,13 @@ class Engine:
                      "health"):
             getattr(self, room).restore(getattr(kept, room))
         self._sessions, self._held = {}, {}
-        notes = []
+        notes: list[FallbackUsed] = []
         for (symbol, timeframe), table in self.tables.items():
             try:
                 table.restore(kept.tables[f"{symbol} {timeframe}"])
                 self.detectors[symbol].restore(kept.detectors[symbol])
             except (InputError, KeyError) as error:
-                notes.append(f"features of {symbol} start cold: {error}")
+                notes.append(fallback("features.cold", WARNING, f"features of {symbol} start cold: {error}"))
                 self.tables[symbol, timeframe] = FeatureTable(self.setup.instruments[symbol], timeframe, self.setup.columns)
                 self.detectors[symbol] = StructureRegime(self.setup.instruments[symbol])
                 continue

@@ -43,7 +43,7 @@ def on_tick(situation: Situation, ts: Nanos) -> Outputs:
         if open_record is None or not open_record.is_open or asked.ts_next > ts:
             continue
         if asked.count < TRIES_MAX:
-            yield CancelRequested(open_record.account, name, "the cancel has no answer")
+            yield CancelRequested(open_record.account, name, "the cancel has no answer", asked.permit)
             if name not in book.lookups:
                 yield _lookup(open_record)
         else:
@@ -52,9 +52,11 @@ def on_tick(situation: Situation, ts: Nanos) -> Outputs:
 
 
 def on_resume(situation: Situation, account: AccountName | None = None) -> Outputs:
-    """After a restart or a reconnect: everything that was attempted and has no answer is looked up."""
+    """After a restart or a reconnect: everything that was attempted or asked and has no answer is looked up, however long it
+    would have waited for its next turn."""
     for record in situation.orders.open_orders(account):
-        if isinstance(record.state, Intended | InFlight | InDoubt):
+        is_unanswered = isinstance(record.state, Intended | InFlight | InDoubt) or record.is_cancel_requested
+        if is_unanswered or record.leg.client_order_id in situation.orders.book.lookups:
             yield _lookup(record)
 
 

@@ -40,6 +40,7 @@ class Asked(Struct, frozen=True, array_like=True):
     count: int
     ts_last: Nanos
     ts_next: Nanos
+    permit: str = ""                   # of a cancel: who may take the last protection away
 
 
 class Book(Struct, kw_only=True):

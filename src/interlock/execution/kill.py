@@ -113,7 +113,9 @@ def on_arrival(situation: Situation, record: OrderRecord) -> Outputs:
     if not record.is_open:
         return
     if record.is_cancel_requested:
-        yield CancelRequested(record.account, record.leg.client_order_id, "arrived after its cancel")
+        asked = situation.orders.book.cancels.get(record.leg.client_order_id)
+        yield CancelRequested(record.account, record.leg.client_order_id, "arrived after its cancel",
+                              "" if asked is None else asked.permit)
     elif record.leg.purpose is Purpose.ENTER and situation.killed(record.lane, record.account):
         yield CancelRequested(record.account, record.leg.client_order_id, "arrived after a kill")
     elif record.leg.purpose is Purpose.ENTER and situation.halted(record.lane, record.account):

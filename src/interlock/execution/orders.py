@@ -192,7 +192,7 @@ class OrderBook(Answers):
     def _on_cancel(self, request: CancelRequested, ts: Nanos) -> None:
         asked = self.book.cancels.get(request.client_order_id, Asked(0, 0, 0))
         wait = min((2 * SECOND) << asked.count, 60 * SECOND)
-        self.book.cancels[request.client_order_id] = Asked(asked.count + 1, ts, ts + wait)
+        self.book.cancels[request.client_order_id] = Asked(asked.count + 1, ts, ts + wait, request.permit or asked.permit)
         record = self.book.records.get(request.client_order_id)
         if record is not None and record.is_open:
             self.put(replace(record, is_cancel_requested=True), ts)

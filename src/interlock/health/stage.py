@@ -46,6 +46,7 @@ from interlock.model.report import (
     OrderRejected,
     WriteRefused,
 )
+from interlock.model.signal import AlertAccepted
 
 LOOK_EVERY: Final[Nanos] = SECOND
 LOOK_LATE: Final[Nanos] = SECOND * 3 // 2
@@ -180,6 +181,7 @@ class Health:
             AccountFrozen: self._on_frozen, AccountThawed: self._on_thawed, Reading: self._on_reading, Attempt: self._on_attempt,
             Enabled: self._on_enabled, FallbackUsed: self._on_fallback, Alarm: self._on_alarm, AlarmCleared: self._on_alarm_cleared,
             WriteRefused: self._on_unsent, OrderDropped: self._on_unsent, Tick: self._on_tick, ClosedTrade: self._on_closed,
+            AlertAccepted: self._on_signal,
             **dict.fromkeys(_ACKS, self._on_ack)}
 
     # -- folding
@@ -213,6 +215,7 @@ class Health:
             if self.kept.ts_market is None:
                 self.kept.ts_market = ts
             self.kept.bars[bar.instrument] = max(0, ts - bar.ts_event - bar.timeframe)
+            self._is_asked = True                      # strategies are asked next
             return
         near = self._near
         if near is None:
@@ -230,6 +233,9 @@ class Health:
         self.kept = msgspec.msgpack.decode(body, type=Kept)
         self.kept.accounts = {**accounts, **self.kept.accounts}
         self._is_due_known, self._near = False, None
+
+    def _on_signal(self, _accepted: AlertAccepted, _ts: Nanos) -> None:
+        self._is_asked = True                          # it is judged next
 
     def _on_closed(self, _trade: ClosedTrade, _ts: Nanos) -> None:
         self._is_asked, self._is_due_known = True, False

@@ -70,7 +70,8 @@ def compare(ours: Mapping[str, Decimal], orders: Iterable[OrderRecord], read: Ac
         found.append(("cash", plain(round(cash[0], 2)), plain(round(read.cash, 2))))
     explained: dict[str, Decimal] = {}
     for each in told if before else ():
-        for what, quantity in ((f"position.{each.instrument}", each.signed), (f"order.{each.client_order_id}.left", -abs(each.signed))):
+        for what, quantity in ((f"position.{each.instrument}", each.signed),
+                               (f"order.{each.client_order_id}.left", -abs(each.signed))):
             explained[what] = explained.get(what, ZERO) + quantity
     return tuple(Difference(read.account, what, mine, theirs,
                             _since(before.get(what), what, mine, theirs, explained.get(what, ZERO), ts))

@@ -37,6 +37,10 @@ FALLBACKS: Final = {each.name: each for each in (
 )}
 
 
+EARLY: Final[list[FallbackUsed]] = []
+"""What was taken while modules were loaded, before there was anybody to tell: the start tells it."""
+
+
 def fallback(name: str, severity: str, why: str = "") -> FallbackUsed:
     """The record of one use. Raises InvariantBroken for a way that is not registered with this severity.
 

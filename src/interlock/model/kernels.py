@@ -20,6 +20,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from interlock.errors import InputError
+from interlock.model.fallbacks import EARLY, INFO, fallback
 
 Record: TypeAlias = Any
 """One structured record: np.void in plain Python, a Numba record when compiled."""
@@ -42,6 +43,7 @@ def compiled(function: F, source: str) -> F:
     try:
         return cast(F, numba.njit(function, cache=True, **_OPTIONS))
     except RuntimeError:               # no directory can be written: the same code, compiled at each start
+        EARLY.append(fallback("kernels.uncached", INFO))
         return cast(F, numba.njit(function, **_OPTIONS))
 
 

@@ -44,7 +44,7 @@ class Account(msgspec.Struct, kw_only=True):
     enabled: bool
     frozen_by: str | None
     tier: int
-    tier_reasons: tuple[str, ...]
+    tier_reasons: list[str]
     line: str
     ts_read: Nanos | None
     differences: int | None
@@ -139,7 +139,7 @@ class Board:
         """
         self._accounts[name] = Account(
             name=name, mode=mode, truth=Truth(truth).value, ts_proof=ts_proof, evidence=evidence, enabled=enabled,
-            frozen_by=frozen_by, tier=tier, tier_reasons=tuple(tier_reasons), line=line, ts_read=ts_read, differences=differences,
+            frozen_by=frozen_by, tier=tier, tier_reasons=list(tier_reasons), line=line, ts_read=ts_read, differences=differences,
             account_id=account_id, equity=equity, cash=cash, day_pnl=day_pnl, currency=currency)
         self._changed["accounts"] = None
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from interlock.model.entry import Payload
 from interlock.model.money import Nanos
+from interlock.model.record import FallbackUsed
 from interlock.storage.chain import Kept
 from interlock.storage.mirror import Mirror
 
@@ -22,17 +23,17 @@ class Mirrors:
     def on_market(self, message: object) -> None:
         """The market is no part of the mirrors."""
 
-    def catch_up(self, store: Kept) -> list[str]:
+    def catch_up(self, store: Kept) -> list[FallbackUsed]:
         """Write what a crash left out."""
         return self._told(self._mirror.catch_up(store))
 
-    def flush(self) -> list[str]:
+    def flush(self) -> list[FallbackUsed]:
         """Write what waits; returns what went wrong, once per kind."""
         waiting, self._waiting = self._waiting, []
         return self._told(self._mirror.add(waiting)) if waiting else []
 
-    def _told(self, problem: str | None) -> list[str]:
-        if problem is None or problem == self._said:
+    def _told(self, problem: FallbackUsed | None) -> list[FallbackUsed]:
+        if problem is None or problem.why == self._said:
             return []
-        self._said = problem
+        self._said = problem.why
         return [problem]

@@ -22,9 +22,10 @@ from interlock.gate.clearance import Signer
 from interlock.intake.stage import Intake
 from interlock.model.command import CommandGiven, Kill
 from interlock.model.entry import Payload
+from interlock.model.fallbacks import INFO, fallback
 from interlock.model.ids import AccountName
 from interlock.model.money import SECOND
-from interlock.model.record import ConfigRead, FeedOpened, Header, LiveStarted, Started, Stopped, TapeMark
+from interlock.model.record import ConfigRead, FallbackUsed, FeedOpened, Header, LiveStarted, Started, Stopped, TapeMark
 from interlock.model.tape import MarketMessage
 from interlock.records import JOURNAL, build_digest
 from interlock.runtime import live, rescued
@@ -33,6 +34,7 @@ from interlock.runtime.connect import Connector, Venue, connect_configured
 from interlock.runtime.desk import Desk, Watcher
 from interlock.runtime.driver import Driver
 from interlock.runtime.epochs import EpochRecord
+from interlock.runtime.fallbacks import Fallbacks
 from interlock.runtime.heartbeat import Heartbeat
 from interlock.runtime.inbox import Inbox
 from interlock.runtime.sources import Market
@@ -108,6 +110,7 @@ class Built:
     opening: LiveStarted | None        # how a live desk began
     unverified: int                    # entries that the restart took on the snapshot's word; check them before driving a
                                        # recording, beside driving a desk on the wall clock, whose entries wait
+    fallbacks: Fallbacks
 
     def close(self, why: str) -> None:
         """Stop in order: the last entries, a snapshot of everything, the venue's book. After a failure of the journal
@@ -157,9 +160,11 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     signer = Signer()
     engine = Engine(setup, signer)
     intake = build.intake_stage(config, setup.sessions)
-    notes = (*opened.notes, *live.notes(config.desk.mode, start, begun.build), *made_elsewhere,
-             *_restore(engine, intake, snapshot, place.store))
+    degraded = (*made_elsewhere, *_restore(engine, intake, snapshot, place.store))
+    notes = (*opened.notes, *live.notes(config.desk.mode, start, begun.build), *(each.why for each in degraded))
     inbox = Inbox()
+    fallbacks = Fallbacks(inbox.put)
+    fallbacks.begin(degraded)
     epochs = EpochRecord(kill=engine.kill_epoch, config=setup.config_epoch, lease=place.lease_epoch)
     committer = place.committer()
     venues = tuple(connect(config, setup, place.directory, clock, inbox.wake))
@@ -188,7 +193,7 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
                     reconcile=config.desk.reconcile_seconds * SECOND, ends_with_source=ends_with_market,
                     heartbeat=heartbeat)
     return Built(desk, driver, engine, intake, setup, opened, venues, committer, place, header.state_id, notes, watch, opening,
-                 unverified)
+                 unverified, fallbacks)
 
 
 def local_key(directory: Path) -> bytes:
@@ -212,13 +217,14 @@ class Resume(NamedTuple):
     kept: Parts
 
 
-def _snapshot(opened: Opened) -> tuple[Resume | None, tuple[str, ...]]:
-    """Where the restart begins, and a note when it is at the first entry although there is a snapshot."""
+def _snapshot(opened: Opened) -> tuple[Resume | None, tuple[FallbackUsed, ...]]:
+    """Where the restart begins, and what is worse about it when it is at the first entry although there is a snapshot."""
     if opened.snapshot is None:
         return None, ()
     kept = unpack(opened.snapshot.body)
     if kept is None:
-        return None, ("the last snapshot is of another build's making; the whole record is folded instead",)
+        return None, (fallback("snapshot.unreadable", INFO,
+                               "the last snapshot is of another build's making; the whole record is folded instead"),)
     return Resume(opened.snapshot.seq, opened.snapshot.last_row, kept), ()
 
 
@@ -246,9 +252,9 @@ def _check_header(header: Header, config: Config, clock: Clock) -> None:
         raise ConfigError(f"this journal has schema {header.schema}; this build reads schema {SCHEMA}")
 
 
-def _restore(engine: Engine, intake: Intake, snapshot: Resume | None, store: Kept) -> list[str]:
+def _restore(engine: Engine, intake: Intake, snapshot: Resume | None, store: Kept) -> list[FallbackUsed]:
     """The last snapshot, and everything recorded since, folded in the order in which it happened. Nothing is decided."""
-    notes: list[str] = []
+    notes: list[FallbackUsed] = []
     first, row = 1, 0
     if snapshot is not None:
         notes.extend(engine.restore(snapshot.kept))

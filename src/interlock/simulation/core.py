@@ -10,8 +10,9 @@ import hashlib
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -67,7 +68,7 @@ from interlock.simulation.history import (
     Violation,
     Wire,
 )
-from interlock.simulation.oracles import CORE
+from interlock.simulation.oracles import CORE, calendar
 from interlock.simulation.oracles.base import Court
 from interlock.simulation.people import People
 from interlock.simulation.plans import VERBS, AtOperation, AtPoint, AtState, AtTime, Fault, Plan, Streams
@@ -521,7 +522,7 @@ class Process:
         for payload, act in self.desk.acts(entries):
             at += run.rng_disk.randint(0, run.lag)
             self._coroutines.append(act)
-            run.at(at, lambda payload=payload, act=act: self._gate(lambda: self._begin(payload, act)))
+            run.at(at, partial(self._gate, partial(self._begin, payload, act)))
 
     def _begin(self, payload: Any, act: Coroutine[Any, Any, None]) -> None:
         if isinstance(payload, Attempt) and self.run.point("egress.before_write"):
@@ -597,11 +598,6 @@ class _Market:
     odd: str = ""                      # zero, minus_one, crossed, scale: what the next quotes say instead
 
 
-@dataclass
-class _Armed:
-    faults: list[Fault] = field(default_factory=list)
-
-
 class Run:
     """One run of one plan."""
 
@@ -612,7 +608,7 @@ class Run:
         self.rng_net, self.rng_disk = self.streams.of("net"), self.streams.of("disk")
         terms = self.scene.terms
         self.begins = plan.begins or scenes.MOMENTS["tuesday"]
-        sessions = scenes.calendar.around(self.begins, scenes.CUT_OFF)
+        sessions = calendar.around(self.begins, scenes.CUT_OFF)
         terms = msgspec.structs.replace(terms, sessions=sessions)
         self.terms = terms
         self.history = History(terms, begins=self.begins, keeps=keeps)
@@ -700,7 +696,7 @@ class Run:
         for fault in plan.faults:
             match fault.trigger:
                 case AtTime(after=after):
-                    self.at(self.begins + after, lambda fault=fault: self.strike(fault))
+                    self.at(self.begins + after, partial(self.strike, fault))
                 case AtOperation(kind=kind, nth=nth):
                     self._by_operation.setdefault((kind, nth), []).append(fault)
                 case AtPoint(point=point, nth=nth):
@@ -708,7 +704,7 @@ class Run:
                 case AtState(state=state, nth=nth):
                     self._by_state.setdefault((state, nth), []).append(fault)
         for work in plan.work:
-            self.at(self.begins + work.at, lambda work=work: self.people.do(work))
+            self.at(self.begins + work.at, partial(self.people.do, work))
         self.at(self.begins, self._quote_all)
         self.at(self.begins + SECOND, self._ping)
         self.at(self.begins - self.begins % MINUTE + MINUTE, self._bars)
@@ -716,7 +712,7 @@ class Run:
         for opened, closed, _ in self.terms.sessions:
             for ts, is_open in ((opened, True), (closed, False)):
                 if self.begins <= ts <= self.begins + plan.horizon + SETTLE:
-                    self.at(ts, lambda is_open=is_open: self._session(is_open))
+                    self.at(ts, partial(self._session, is_open))
         is_open = any(opened <= self.begins < closed for opened, closed, _ in self.terms.sessions)
         if not is_open:
             for symbol in self.markets:
@@ -768,7 +764,7 @@ class Run:
             if kind in VERBS[fault.verb].at:
                 found.append(fault)
             else:
-                self.at(self.now, lambda fault=fault: self.strike(fault))
+                self.at(self.now, partial(self.strike, fault))
         if armed:
             found.extend(armed)
         return [] if self.is_healed else found
@@ -815,6 +811,10 @@ class Run:
             self._armed.setdefault(f"{fault.verb}@{place}", []).append(fault)
         else:
             self._armed.setdefault(place, []).append(fault)
+
+    def _hit(self, fault: Fault) -> None:
+        self._struck(fault)
+        self._act(fault)
 
     def _act(self, fault: Fault) -> None:
         args, process = fault.args, self.process
@@ -1007,7 +1007,7 @@ class Run:
             args = fault.args
             if fault.verb == "broker.reject_stop" or fault.verb.startswith(("ops.", "proc.")) or \
                     fault.verb in ("broker.shrink_stop", "broker.same_exec_id", "feed.gap"):
-                self.at(self.now, lambda fault=fault: (self._struck(fault), self._act(fault)))
+                self.at(self.now, partial(self._hit, fault))
                 continue
             self._struck(fault, kind)
             if fault.verb == "net.drop_frame":
@@ -1168,7 +1168,7 @@ class Run:
         nth = self._counts[f"state {state}"] = self._counts.get(f"state {state}", 0) + 1
         self.marks[state] = self.marks.get(state, 0) + 1
         for fault in self._by_state.get((state, nth), ()):
-            self.at(self.now, lambda fault=fault: self.strike(fault))
+            self.at(self.now, partial(self.strike, fault))
 
 
 _ORDER_EVENTS: Final[Mapping[str, str]] = {

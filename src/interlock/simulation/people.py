@@ -73,8 +73,8 @@ class People:
 
     def kill(self, args: dict[str, Value]) -> None:
         lane, account = _name(args, "lane"), _name(args, "account")
-        self._command(Kill("simulated", None if lane is None else LaneName(lane), None if account is None else AccountName(account),
-                           str(args.get("scope", "risk"))), args)
+        self._command(Kill("simulated", None if lane is None else LaneName(lane),
+                           None if account is None else AccountName(account), str(args.get("scope", "risk"))), args)
 
     def _person(self, kind: str, args: dict[str, Value]) -> None:
         account = _name(args, "account")

@@ -148,12 +148,13 @@ def replay(seed: int, profile: str = "merge", scale: str = "core", *, plan: Plan
     """One seed again with everything recorded: its plan, its history, its result."""
     chosen = plan or draw(seed, profile, scale)
     with silence():
+        run: Any
         if scale == "world":
             from interlock.simulation import world
-            run = world.Run(chosen, keeps=True)
+            run = world.World(chosen, keeps=True)
         else:
             run = core.Run(chosen, keeps=True)
-        result = run.run()
+        result: Result = run.run()
     return chosen, run.history, result
 
 

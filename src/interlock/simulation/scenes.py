@@ -92,7 +92,7 @@ symbol = "MNQ"
 instrument = "MNQ"
 [gate]
 risk_per_trade = "90"
-daily_loss_share = "0.004"
+daily_loss_share = "0.003"
 cooldown_minutes = 1
 opposite_wait_seconds = 10
 entries_per_day_max = 4
@@ -125,12 +125,12 @@ NAMES = ("brackets", "single", "pair")
 
 MOMENTS: dict[str, Nanos] = {
     "tuesday": calendar.at(date(2023, 11, 21), 9, 10),
-    "half_day": calendar.at(date(2023, 11, 24), 12, 4, ) + 30 * SECOND,
-    "close": calendar.at(date(2023, 11, 22), 15, 49) + 30 * SECOND,
-    "evening": calendar.at(date(2023, 11, 20), 16, 59) + 35 * SECOND,
-    "summer_ends": calendar.at(date(2023, 11, 6), 15, 49) + 35 * SECOND,       # the Monday after clocks went back
-    "summer_begins": calendar.at(date(2024, 3, 11), 15, 49) + 35 * SECOND,     # the Monday after they went forward
-    "abroad": calendar.at(date(2024, 3, 27), 15, 49) + 35 * SECOND,
+    "half_day": calendar.at(date(2023, 11, 24), 12, 4) + 51 * SECOND,
+    "close": calendar.at(date(2023, 11, 22), 15, 49) + 51 * SECOND,
+    "evening": calendar.at(date(2023, 11, 20), 16, 59) + 55 * SECOND,
+    "summer_ends": calendar.at(date(2023, 11, 6), 15, 49) + 50 * SECOND,       # the Monday after clocks went back
+    "summer_begins": calendar.at(date(2024, 3, 11), 15, 49) + 50 * SECOND,     # the Monday after they went forward
+    "abroad": calendar.at(date(2024, 3, 27), 15, 49) + 50 * SECOND,
 }
 """When runs begin."""
 
@@ -180,7 +180,7 @@ def scene(name: str) -> Scene:
     terms = Terms(
         contracts=CONTRACTS, accounts=accounts, lanes={"main": ("alfa", "beta"), "side": ("gama",)},
         checks=_checks(setup), cooldown=MINUTE, opposite_wait=10 * SECOND, entries_per_day=4, losses_in_a_row=2,
-        daily_loss_share=Fraction(4, 1000), positions=4, all_orders_per_minute=24)
+        daily_loss_share=Fraction(3, 1000), positions=4, all_orders_per_minute=24)
     return Scene(name, loaded, setup, capabilities, terms, loaded.digest, loaded.canonical)
 
 

@@ -69,7 +69,8 @@ def _lines(event: Event, begins: Nanos, *, whole: bool) -> Iterator[str]:
             word = "" if event.ok is None else f" -> {event.answer[:_LONG]}"
             yield f"{at}  {event.who:<10} {_short(event.command)}{word}"
         case Signal():
-            yield f"{at}  {'hook':<10} {event.body.get('action')} {event.body.get('symbol')} of {event.body.get('strategy')}: {event.code}"
+            what = f"{event.body.get('action')} {event.body.get('symbol')} of {event.body.get('strategy')}"
+            yield f"{at}  {'hook':<10} {what}: {event.code}"
         case FaultDone():
             yield f"{at}  {'FAULT':<10} {event.verb} {event.what} (state: {event.state})"
         case Node() | VenueLine() | Lost() | Recovered() | Lease() | Beat() | Disk() | Shown() | Notified() | Phase() | Task():
@@ -91,10 +92,11 @@ def _short(value: Any) -> str:
                f"{getattr(result, 'reason', '')}"[:_LONG]
     if name == "Clearance":
         content = value.content
-        return f"{content.account} {content.client_order_id} {content.profile} epochs {tuple(msgspec.structs.astuple(content.epochs))}"
+        epochs = tuple(msgspec.structs.astuple(content.epochs))
+        return f"{content.account} {content.client_order_id} {content.profile} epochs {epochs}"
     if name == "Attempt":
-        legs = ", ".join(f"{leg.role} {leg.side.value} {leg.quantity} {leg.type.value} {leg.limit or leg.stop or ''} {leg.client_order_id}"
-                         for leg in value.order.legs)
+        legs = ", ".join(f"{leg.role} {leg.side.value} {leg.quantity} {leg.type.value} {leg.limit or leg.stop or ''} "
+                         f"{leg.client_order_id}" for leg in value.order.legs)
         return f"{value.order.account} {value.order.instrument} [{legs}] replaces {value.order.replaces}"
     if name == "Lost":
         return f"{value.why}: {', '.join(type(payload).__name__ for payload in value.payloads)}"[:_LONG]

@@ -17,9 +17,10 @@ from msgspec.structs import asdict
 from interlock.model.account import ClosedTrade
 from interlock.model.command import Killed, Released
 from interlock.model.entry import Payload, Raw
+from interlock.model.fallbacks import WARNING, fallback
 from interlock.model.money import SECOND, Nanos
 from interlock.model.order import Order
-from interlock.model.record import Attempt
+from interlock.model.record import Attempt, FallbackUsed
 from interlock.model.report import OrderReport, WriteRefused
 from interlock.model.verdict import Refused, Verdict
 from interlock.storage.chain import Kept
@@ -47,21 +48,21 @@ _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 class Mirror:
     """Appends to the two files of a directory. Nothing here is synced and nothing here may stop the desk: what goes
-    wrong with the files is returned in words, None is well. After that nothing is appended, so that no line is missing
+    wrong with the files is returned, None is well. After that nothing is appended, so that no line is missing
     in the middle, until `catch_up` or `rebuild` has brought the files to the journal's end."""
 
     def __init__(self, directory: Path | str) -> None:
         self._directory = Path(directory)
         self._attempts: dict[tuple[str, int], Order] = {}
-        self._failure: str | None = None
+        self._failure: FallbackUsed | None = None
 
-    def add(self, entries: Iterable[Line]) -> str | None:
+    def add(self, entries: Iterable[Line]) -> FallbackUsed | None:
         """Append what belongs into the mirrors, in order."""
         if self._failure is None:
             try:
                 self._put(self._files(), self._lines(entries))
             except OSError as error:
-                self._failure = self._behind(error)
+                self._failure = fallback("mirror.behind", WARNING, self._behind(error))
         return self._failure
 
     def _files(self) -> dict[str, Path]:
@@ -70,7 +71,7 @@ class Mirror:
     def _behind(self, error: OSError) -> str:
         return f"{self._directory}: {ORDERS} and {TRADES} are behind the journal: {error.strerror}"
 
-    def rebuild(self, store: Kept) -> str | None:
+    def rebuild(self, store: Kept) -> FallbackUsed | None:
         """Make both files anew from the journal. Raises JournalDamaged."""
         self._attempts.clear()
         drafts = {name: self._directory / f"{name}.new" for name in (ORDERS, TRADES)}
@@ -83,12 +84,13 @@ class Mirror:
                 sync_file(draft)
                 rename(draft, self._directory / name)
         except OSError as error:
-            self._failure = f"{self._directory}: {ORDERS} and {TRADES} cannot be made: {error.strerror}"
+            self._failure = fallback(
+                "mirror.behind", WARNING, f"{self._directory}: {ORDERS} and {TRADES} cannot be made: {error.strerror}")
             return self._failure
         self._failure = None
         return None
 
-    def catch_up(self, store: Kept) -> str | None:
+    def catch_up(self, store: Kept) -> FallbackUsed | None:
         """Append what was committed and not mirrored before a crash; a line that was cut off is written again. Raises
         JournalDamaged."""
         files = self._files()
@@ -97,9 +99,10 @@ class Mirror:
             lines = self._lines(_mirrored(store.raw(min(last.values()) + 1)))
             self._put(files, (line for line in lines if line[1] > last[line[0]]))
         except OSError as error:
-            self._failure = self._behind(error)
+            self._failure = fallback("mirror.behind", WARNING, self._behind(error))
         except msgspec.DecodeError as error:
-            self._failure = f"{self._directory}: {ORDERS} or {TRADES} hold what is none of ours ({error}); rebuild them"
+            self._failure = fallback("mirror.unreadable", WARNING, f"{self._directory}: {ORDERS} or {TRADES} hold what is none of "
+                                     f"ours ({error}); rebuild them")
         else:
             self._failure = None
         return self._failure

@@ -29,7 +29,7 @@ from interlock.model.command import Command, ConfirmAccount, DeclineLive, LiveDe
 from interlock.model.entry import Payload
 from interlock.model.ids import AccountName, LaneName
 from interlock.model.money import plain
-from interlock.model.record import RecordVerified
+from interlock.model.record import FallbackUsed, RecordVerified
 from interlock.records import JOURNAL, status_rows
 from interlock.runtime import live
 from interlock.runtime.board import Board
@@ -145,8 +145,9 @@ class Service:
                                          watchers=(self._feed, self._mirrors), ends_with_market=False, start=self._start,
                                          connect=self._connect)
         built.watch.on_declined = self._on_declined
-        for note in (*built.notes, *self._mirrors.catch_up(self._place.store)):
+        for note in built.notes:
             _say(note)
+        self._take_note(built, self._mirrors.catch_up(self._place.store))
         return built
 
     def _on_declined(self, declined: LiveDeclined) -> None:
@@ -166,7 +167,8 @@ class Service:
                     sources=TRADINGVIEW if web.declared_proxies else ())
         page = create_app(board=self._board, door=CommandDoor(built.desk.inbox), token=token, hook=hook, health=self._health,
                           live_door=self._door(built), positions_shown=partial(_positions_shown, built.engine),
-                          drill=partial(_drill, DrillDoor(CommandDoor(built.desk.inbox))))
+                          drill=None if self._loaded.config.desk.mode == "live" else
+                          partial(_drill, DrillDoor(CommandDoor(built.desk.inbox))))
         return Perimeter(page), hook
 
     async def _serve(self, built: Built) -> None:
@@ -268,8 +270,14 @@ class Service:
             await asyncio.sleep(1.0)
             self._feed.refresh()
             self._watch_beat()
-            for note in self._mirrors.flush():
-                _say(note)
+            if self._built is not None:
+                self._take_note(self._built, self._mirrors.flush())
+
+    @staticmethod
+    def _take_note(built: Built, used: Sequence[FallbackUsed]) -> None:
+        built.fallbacks.use(*used)
+        for each in used:
+            _say(each.why)
 
     def _watch_beat(self) -> None:
         """The loop that would raise this alarm is the one that hangs: the page and the console are told from beside it."""

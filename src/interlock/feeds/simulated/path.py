@@ -17,6 +17,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from interlock.model.fallbacks import EARLY, INFO, fallback
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -28,6 +30,7 @@ def kernel(function: Function) -> Function:
     try:
         return cast(Function, numba.njit(cache=True, fastmath=False, error_model="numpy", nogil=True)(function))
     except RuntimeError:               # no directory can be written: the same code, compiled at each start
+        EARLY.append(fallback("kernels.uncached", INFO))
         return cast(Function, numba.njit(fastmath=False, error_model="numpy", nogil=True)(function))
 
 

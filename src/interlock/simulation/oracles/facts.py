@@ -585,6 +585,8 @@ class Facts:
                 key = adopted.account, adopted.instrument
                 self.booked_positions[key] = Fraction(adopted.quantity)
                 self._batch.append((kept.seq, key, Fraction(adopted.quantity), True))
+                self.told_positions[key] = Fraction(adopted.quantity)      # the broker is right, a person has said
+                self.version += 1
             case CancelRequested() as request:
                 self.cancel_requests.setdefault((request.account, request.client_order_id), []).append(ts)
             case ReadRequested() as request:

@@ -145,7 +145,7 @@ class HonestMoney(Oracle):
                 continue
             self.witness += expected != 0
             if abs(Fraction(verdict.view.account.day_pnl) - expected) > Fraction(1, 100):
-                yield (f"the gate was shown a result of {verdict.view.account.day_pnl} for {verdict.account}; the executions make "
+                yield (f"the gate was shown a result of {verdict.view.account.day_pnl} for {verdict.account}; executions make "
                        f"{float(expected):.2f}")
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from interlock.model.record import CancelRequested
 from interlock.model.verdict import Allow, Cleared, NotApplicable, NotEvaluated, NotRequired, Refuse, Verdict
 from interlock.simulation.history import Durable, Event, FaultDone, Nanos, Node, Signal, VenueOrder, Wire
-from interlock.simulation.oracles import frames
+from interlock.simulation.oracles import calendar, frames
 from interlock.simulation.oracles.base import Handler, Oracle, Sentences
 from interlock.simulation.oracles.facts import ZERO, Facts
 from interlock.simulation.oracles.frames import OrderMessage, Unreadable
@@ -73,6 +73,53 @@ class WholeChecks(Oracle):
                 yield f"{verdict.signal_id} was cleared although {name} answered {answer!r}"
         if not verdict.result.sized.quantity > 0 or not verdict.result.sized.quantity.is_finite():
             yield f"{verdict.signal_id} was cleared for {verdict.result.sized.quantity}"
+
+
+class Manners(Oracle):
+    """What single checks of the gate stand for, looked at once more from outside."""
+
+    invariant: ClassVar[str] = "INV-05"
+    claim: ClassVar[str] = "No entry is cleared into a wide or empty market, against one just made, or once too often a day."
+    witnessed: ClassVar[str] = "alerts that came into a wide or thin market"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._entered: dict[tuple[str, str, int], list[Nanos]] = {}
+
+    def on(self) -> dict[type[Event], Handler]:
+        return {Durable: self._durable, Signal: self._signal}
+
+    def _signal(self, event: Signal) -> Sentences:
+        found = self.facts.quotes.get(str(event.body.get("symbol", "")))
+        if found is not None:
+            self.witness += found[1].ask - found[1].bid > self.terms.spread_ticks or found[1].ask_size < 1
+        return ()
+
+    def _durable(self, event: Durable) -> Sentences:
+        for kept in event.entries:
+            verdict = kept.payload
+            if isinstance(verdict, Verdict) and verdict.profile.value == "enter" and isinstance(verdict.result, Cleared):
+                yield from self._cleared(verdict, verdict.result, kept.ts)
+
+    def _cleared(self, verdict: Verdict, result: Cleared, ts: Nanos) -> Sentences:
+        symbol, side = result.order.instrument, result.order.parent.side.sign
+        found, contract = self.facts.quotes.get(symbol), self.terms.contracts[symbol]
+        if found is not None and found[0] < ts:
+            quote = found[1]
+            ticks = (quote.ask - quote.bid) * contract.increment / contract.tick
+            if ticks > self.terms.spread_ticks:
+                yield f"{verdict.signal_id} was cleared into a spread of {ticks} ticks, {self.terms.spread_ticks} agreed"
+            size = quote.ask_size if side > 0 else quote.bid_size
+            if size < result.sized.quantity:
+                yield f"{verdict.signal_id} was cleared for {result.sized.quantity} where {size} were offered"
+        for sign, wait in ((-side, self.terms.opposite_wait), (side, 0)):
+            times = self._entered.get((verdict.account, contract.parent, sign), [])
+            if times and ts - times[-1] < wait:
+                yield f"{verdict.signal_id} was cleared {(ts - times[-1]) / 1e9:.1f} s after an entry the other way"
+        times = self._entered.setdefault((verdict.account, contract.parent, side), [])
+        times.append(ts)
+        if len([each for each in times if calendar.trading_day(each) == calendar.trading_day(ts)]) > self.terms.entries_per_day:
+            yield f"{verdict.signal_id} is entry number {len(times)} of the day, {self.terms.entries_per_day} agreed"
 
 
 class SanePayload(Oracle):
@@ -332,4 +379,5 @@ class IdenticalRejects(Oracle):
                 yield f"the cancel of {key[1]} in {key[0]} was sent {self._cancels[key]} times"
 
 
-ORACLES: tuple[type[Oracle], ...] = (WholeChecks, SanePayload, FreshMarket, LimitsAtOnce, Throttles, IdenticalRejects, Hours)
+ORACLES: tuple[type[Oracle], ...] = (
+    WholeChecks, Manners, SanePayload, FreshMarket, LimitsAtOnce, Throttles, IdenticalRejects, Hours)

@@ -187,7 +187,7 @@ class CrashSafety(Oracle):
             yield f"{event.node} started at entry {event.last_seq}; entry {last} had been durable"
         self._last[event.node] = event.last_seq
         if event.state and event.state != event.replayed:
-            yield f"{event.node} folded its record up to entry {event.last_seq} into another state than the one that had been live"
+            yield f"{event.node} folded its record up to entry {event.last_seq} into another state than the live one"
 
     def _wire(self, event: Wire) -> Sentences:
         since = self._failed.get(event.node)
