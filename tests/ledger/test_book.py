@@ -279,6 +279,10 @@ def test_planned_risk_is_charged_when_cleared_and_released_when_the_order_ends()
     assert of.pending_risk(A) == D(0)
     assert of.pending_risk(OTHER) == D(0)
 
+    of.settle(entry)                   # it was taken for dead, and the venue holds it
+
+    assert of.pending_risk(A) == D(60)
+
 
 def test_tenths_of_a_lot_leave_no_dust():
     of = ledger()

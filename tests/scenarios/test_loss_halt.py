@@ -32,7 +32,7 @@ def far(desk: Desk, price: str) -> None:
 
 @pytest.fixture
 def held(desk_of) -> Desk:
-    """One MES long in each account at 4550.25, stop 32 ticks below."""
+    """One MES long in each account at 4550.50 (the ask and a tick), stop 32 ticks below."""
     desk = desk_of()
     desk.go(2)
     desk.post(desk.alert())
@@ -42,11 +42,11 @@ def held(desk_of) -> Desk:
 
 
 def test_by_hand_the_limit_is_touched_exactly(held):
-    """Bought at the ask 4550.25; the fee of one side is taken from the day. 1 * 5 * (mid - 4550.25) - fee <= -1000."""
+    """Bought at 4550.50; the fee of one side is taken from the day. 1 * 5 * (mid - 4550.50) - fee <= -1000."""
     engine = held.built.engine
     position = engine.ledger.position("paper-a", "MES")
     fee = engine.ledger._accounts["paper-a"].fees
-    assert position.average_price == Decimal("4550.25")
+    assert position.average_price == Decimal("4550.50")
     assert fee > 0
     limit = min(Decimal(1000), Decimal("0.02") * Decimal(50_000))
     touched = position.average_price - (limit - fee) / 5           # the mid at which the day is at its limit, exactly

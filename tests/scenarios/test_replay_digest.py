@@ -130,17 +130,17 @@ def test_one_limit_changes_what_is_traded(data, known, tmp_path):
 
 @pytest.mark.process
 def test_one_line_of_a_guard_changes_it(data, known, package):
-    path = package / "interlock/gate/guards/degradation.py"
+    path = package / "interlock/gate/guards/trajectory.py"
     text = path.read_text()
-    line = next(line for line in text.splitlines() if "Refuse(" in line)
+    line = next(line for line in text.splitlines() if 'Refuse("trajectory"' in line)
     path.write_text(text.replace(line, line.replace("Refuse(", "Allow() if True else Refuse(", 1)))
 
     answer = played(data, package=package)
     path.write_text(text)
 
     assert answer["digest"] != known["digest"]
-    assert "degraded" in known["refusals"]
-    assert "degraded" not in answer["refusals"]
+    assert "trajectory" in known["refusals"]
+    assert "trajectory" not in answer["refusals"]
 
 
 REAL = {

@@ -41,11 +41,11 @@ def test_a_market_that_falls_silent_stops_entries_and_comes_back_step_by_step(de
     desk.go(1)
     assert answers(desk) == {"order.tier"}
 
-    desk.go(58)
+    desk.go(57)
     assert tier(desk) == 3
-    desk.go(62)
+    desk.go(5)
     assert tier(desk) == 2
-    desk.go(122)
+    desk.go(120)
     assert tier(desk) == 0
     assert answers(desk) == {"cleared"}
 

@@ -49,7 +49,7 @@ def test_labels_turn_grey_while_the_engine_hangs(desk):
 
 
 def test_a_line_that_is_down_is_known_as_nothing_at_once(desk):
-    desk.paper.wire.drop("cut")
+    desk.paper.wire.disconnect("cut")
     desk.go(1)
 
     assert set(shown(desk).values()) == {"unknown"}

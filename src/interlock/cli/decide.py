@@ -1,11 +1,11 @@
 """`interlock decide`: a person's answer to an open question."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from interlock.cli.answer import Json, State, errors_said, existing, print_json
-from interlock.cli.shown import find, seen_or_asked
+from interlock.cli.shown import decided, find, seen_or_asked
 
 HELP = """Answer an open question. The answer holds for the state that was shown; if it has moved, nothing happens.
 
@@ -21,11 +21,19 @@ def command(
     as_json: Json = False,
 ) -> None:
     with errors_said():
+        from interlock.errors import InputError
         from interlock.model.command import Decide
         from interlock.runtime.commands import give
 
         directory = existing(state)
-        asked = find(directory, question)
-        shown = seen_or_asked(asked.text, asked.state, asked.digest, seen=seen, word=answer)
-        outcome = give(directory, Decide(question, answer, shown))
+
+        def act() -> dict[str, Any]:
+            asked = find(directory, question)
+            if answer not in asked.answers:
+                takes = ", ".join(asked.answers) or "no answer yet"
+                raise InputError(f"[command.answer] {question} takes {takes}, found {answer!r}")
+            shown = seen_or_asked(asked.text, asked.state, asked.digest, seen=seen, word=answer)
+            return give(directory, Decide(question, answer, shown))
+
+        outcome = decided(act, seen=seen)
     print_json(outcome) if as_json else print(f"{question}: {answer}")

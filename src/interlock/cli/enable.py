@@ -1,11 +1,11 @@
 """`interlock enable`: lifts one latch that only a person lifts."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from interlock.cli.answer import Json, State, errors_said, existing, print_json
-from interlock.cli.shown import find, seen_or_asked
+from interlock.cli.shown import decided, find, seen_or_asked
 
 HELP = """Lift one halt: a lost line, a loss, a tier, a strategy that was stopped. Each needs its own.
 
@@ -24,7 +24,11 @@ def command(
         from interlock.runtime.commands import give
 
         directory = existing(state)
-        asked = find(directory, latch)
-        shown = seen_or_asked(asked.text, asked.state, asked.digest, seen=seen, word="enable")
-        outcome = give(directory, Enable(latch, shown))
+
+        def act() -> dict[str, Any]:
+            asked = find(directory, latch)
+            shown = seen_or_asked(asked.text, asked.state, asked.digest, seen=seen, word="enable")
+            return give(directory, Enable(latch, shown))
+
+        outcome = decided(act, seen=seen)
     print_json(outcome) if as_json else print(f"{latch} is lifted")

@@ -1,11 +1,11 @@
 """`interlock flatten`: closes positions, by a person's word."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from interlock.cli.answer import Json, State, errors_said, existing, print_json
-from interlock.cli.shown import seen_or_asked
+from interlock.cli.shown import decided, seen_or_asked
 
 HELP = """Close positions: cancel, close, verify flat. Works while killed or halted. Every broker is asked at once.
 
@@ -28,12 +28,18 @@ def command(
         from interlock.runtime.commands import give, shown_positions
 
         directory, reach = existing(state), None if account is None else AccountName(account)
-        found = shown_positions(directory, reach, instrument)
-        digest = seen_or_asked(f"This closes, in {account or 'every account'}:", found["state"], found["digest"], seen=seen,
-                               word="FLATTEN")
-        outcome = give(directory, Flatten(why, reach, instrument, digest, number))
+
+        def act() -> dict[str, Any]:
+            found = shown_positions(directory, reach, instrument)
+            where = account or "every account"
+            text = f"This closes, in {where}:" if found["state"] else (
+                f"By our books nothing is open in {where}; the brokers are asked all the same, and what they show is closed.")
+            digest = seen_or_asked(text, found["state"], found["digest"], seen=seen, word="FLATTEN")
+            return give(directory, Flatten(why, reach, instrument, digest, number))
+
+        outcome = decided(act, seen=seen)
     if as_json:
         print_json(outcome)
         return
     print(f"flattening {', '.join(outcome['accounts'])}: {len(outcome['positions'])} positions; "
-          "look with `interlock positions`, the result stands in `interlock journal`")
+          "the result is the broker's word and stands in `interlock journal tail --kind flatten_ended`")

@@ -23,4 +23,5 @@ def command(
         from interlock.runtime.commands import give
 
         outcome = give(existing(state), Reconcile(None if account is None else AccountName(account)))
-    print_json(outcome) if as_json else print("asked; look with `interlock decisions` and `interlock positions`")
+    print_json(outcome) if as_json else print(f"reading {', '.join(outcome['reading'])}; a difference that stands asks you in "
+                                             "`interlock decisions`")

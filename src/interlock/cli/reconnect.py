@@ -1,11 +1,11 @@
 """`interlock reconnect`: opens a lost line to a broker again."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from interlock.cli.answer import Json, State, errors_said, existing, print_json
-from interlock.cli.shown import find, seen_or_asked
+from interlock.cli.shown import decided, find, seen_or_asked
 
 HELP = """Open the line of an account anew and read the account once. Entries stay off until `interlock enable offline.ACCOUNT`.
 
@@ -25,7 +25,11 @@ def command(
         from interlock.runtime.commands import give
 
         directory = existing(state)
-        asked = find(directory, f"line.{account}")
-        shown = seen_or_asked(asked.text, asked.state, asked.digest, seen=seen, word="reconnect")
-        outcome = give(directory, Reconnect(AccountName(account), shown))
-    print_json(outcome) if as_json else print(f"{account}: connecting; look with `interlock decisions`")
+
+        def act() -> dict[str, Any]:
+            asked = find(directory, f"line.{account}")
+            shown = seen_or_asked(asked.text, asked.state, asked.digest, seen=seen, word="reconnect")
+            return give(directory, Reconnect(AccountName(account), shown))
+
+        outcome = decided(act, seen=seen)
+    print_json(outcome) if as_json else print(f"{account}: connecting; what comes of it stands in `interlock decisions`")

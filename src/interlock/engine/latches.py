@@ -116,8 +116,8 @@ class Latches:
 
     def on_proof(self, account: AccountName, ts: Nanos) -> None:
         line = self.lines.get(account)
-        if line is not None and line.is_up:
-            line.ts_proof = ts
+        if line is not None and line.is_up and (line.ts_proof is None or ts > line.ts_proof):
+            line.ts_proof = ts         # never back: a fold meets a proof after the read that came behind it
 
     def killed_by(self, lane: str, account: str) -> str | None:
         """The latch that reaches this lane and account; None: none does."""

@@ -284,8 +284,8 @@ class Engine:
                 pass
         self.latches.apply(payload, ts)
         self.live.apply(payload, ts)
-        self.execution.apply(payload, ts)
-        if type(payload) is not AccountRead or self.reconcile.is_current(payload):
+        if type(payload) is not AccountRead or self.reconcile.is_current(payload):     # else an answer that was overtaken
+            self.execution.apply(payload, ts)
             self.ledger.apply(payload, ts)
             self.reconcile.apply(payload, ts)
         if type(payload) in COUNTED:

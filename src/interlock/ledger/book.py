@@ -132,11 +132,12 @@ class Ledger:
         return account is not None and fill.execution_id in account.executions
 
     def settle(self, record: OrderRecord | None) -> None:
-        """Release the charge of an entry that has definitely ended. Hand in every order that a report has changed."""
-        if record is not None and not record.is_open:
+        """Release the charge of an entry that has definitely ended, and charge one anew that was taken for dead and is not. Hand
+        in every order that a report has changed."""
+        if record is not None:
             plan = self._plans.get(record.leg.client_order_id)
             if plan is not None:
-                plan.is_charged = False
+                plan.is_charged = record.is_open
 
     def roll(self, account: AccountName, trade_date: str, marks: Mapping[str, Decimal]) -> None:
         """Begin a trading day, and a week with it where it is due; nothing happens while the day is the same."""

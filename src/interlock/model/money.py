@@ -8,6 +8,7 @@ from interlock.errors import MalformedMessage
 Nanos: TypeAlias = int
 """int64 nanoseconds UTC."""
 
+MILLISECOND: Final[Nanos] = 1_000_000
 SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
 DAY: Final = 86_400 * SECOND

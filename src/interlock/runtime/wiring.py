@@ -37,6 +37,7 @@ from interlock.runtime.epochs import EpochRecord
 from interlock.runtime.fallbacks import Fallbacks
 from interlock.runtime.heartbeat import Heartbeat
 from interlock.runtime.inbox import Inbox
+from interlock.runtime.slow import SlowChecks
 from interlock.runtime.sources import Market
 from interlock.storage.chain import Kept
 from interlock.storage.committer import Committer
@@ -163,6 +164,8 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     degraded = (*made_elsewhere, *_restore(engine, intake, snapshot, place.store))
     notes = (*opened.notes, *live.notes(config.desk.mode, start, begun.build), *(each.why for each in degraded))
     inbox = Inbox()
+    if clock.kind == WALL:
+        engine.watch = SlowChecks(inbox.put)
     fallbacks = Fallbacks(inbox.put)
     fallbacks.begin(degraded)
     epochs = EpochRecord(kill=engine.kill_epoch, config=setup.config_epoch, lease=place.lease_epoch)

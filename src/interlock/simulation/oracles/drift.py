@@ -90,7 +90,9 @@ class DriftIsOwned(Oracle):
         return next((Fraction(each.quantity) for each in read[1].positions if each.instrument == symbol), ZERO)
 
     def _is_still(self, account: str) -> bool:
-        return any(self._theirs(account, symbol) != self.facts.booked_positions.get((account, symbol), ZERO)
+        booked, truth = self.facts.booked_positions, self.facts.positions
+        return any(self._theirs(account, symbol) != booked.get((account, symbol), ZERO)
+                   and truth.get((account, symbol), ZERO) != booked.get((account, symbol), ZERO)     # not told since that read
                    for symbol in self.terms.contracts)
 
     def at_time(self, ts: Nanos) -> Sentences:

@@ -148,6 +148,7 @@ class Facts:
         self.result: dict[str, Fraction] = {}              # realised, less fees, by account since the run began
         self.lots: dict[Key, list[tuple[Fraction, Fraction]]] = {}     # open lots: quantity, price
         # what has been told over the wire
+        self.ts_started: Nanos = 0
         self.version = 0                   # moves when something of the following may have
         self.told: dict[Key, Told] = {}
         self.told_positions: dict[Key, Fraction] = {}
@@ -226,6 +227,8 @@ class Facts:
 
     def is_proven_missing(self, leg: Told) -> bool:
         """A look-up was asked after the venue must have shown the order, and answered that there is none."""
+        if leg.is_acknowledged:
+            return False                       # it has turned up since
         return any(asked >= leg.ts + self.terms.visibility for asked in self.missed.get((leg.account, leg.id), ()))
 
     def never_sent(self, leg: Told, ts: Nanos) -> bool:  # noqa: ARG002
@@ -276,10 +279,14 @@ class Facts:
         return any(account in key + alarm.text and symbol in key + alarm.text for key, alarm in self.alarms.items())
 
     def is_priced_by_bar(self, account: str) -> bool:
-        """Whether something that the account holds was last priced by a bar, whose closing quote is the product's to imply."""
-        return any(name == account and quantity and symbol in self.bars
-                   and self.bars[symbol].ts_known >= self.quotes.get(symbol, (0, None))[0]
-                   for (name, symbol), quantity in self.told_positions.items())
+        """Whether something that the account holds was last priced by a bar, whose closing quote is the product's to imply, or
+        by a quote that only an earlier process has seen."""
+        for (name, symbol), quantity in self.told_positions.items():
+            if name == account and quantity:
+                at, bar = self.quotes.get(symbol, (0, None))[0], self.bars.get(symbol)
+                if at < self.ts_started or (bar is not None and bar.ts_known >= at):
+                    return True
+        return False
 
     def attempt(self, client_order_id: str) -> Attempt | None:
         """The last recorded attempt of an order."""
@@ -407,7 +414,7 @@ class Facts:
                 self._on_told_fill(event, found)
             elif kind == "missing":
                 key = found["account"], found["id"]
-                self.missed.setdefault(key, []).extend(self._asked.pop(key, ())[:1])
+                self.missed.setdefault(key, []).extend(self._asked.pop(key, ())[-1:])
             elif kind in ("accepted", "cancelled", "rejected", "expired", "found", "status"):
                 self._on_told(event, found, kind)
         except (Unreadable, KeyError, TypeError, AttributeError):
@@ -498,6 +505,7 @@ class Facts:
         if event.node == "engine":
             if event.what == "start":
                 self._forget(event.ts)
+                self.ts_started = event.ts
             self.is_ready = event.what in ("ready", "resume") or (self.is_ready and event.what == "start")
             self._look(event.ts)
 

@@ -129,7 +129,7 @@ class HonestFlatten(Oracle):
         key = ended.account, ended.instrument
         moved = self.facts.ts_moved.get(key, 0)
         read = self.facts.reads.get(ended.account)
-        if read is None or moved >= read[0] or "broker.empty_read" in self.facts.faults \
+        if read is None or moved >= int(read[1].get("ts", 0)) or "broker.empty_read" in self.facts.faults \
                 or "broker.truncated_read" in self.facts.faults:
             return                             # the venue moved after it was asked: what was said was so then
         truth = self.facts.positions.get(key, ZERO)
