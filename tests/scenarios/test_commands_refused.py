@@ -5,11 +5,13 @@ from tests.scenarios.desk import Desk, configured, fault
 
 from interlock.engine.questions import question, questions
 from interlock.errors import InputError
+from interlock.model.clearance import Clearance
 from interlock.model.command import (
     RELEASE_PHRASE,
     CommandGiven,
     ConfirmAccount,
     Decide,
+    DisableAccount,
     Enable,
     Flatten,
     Kill,
@@ -19,7 +21,7 @@ from interlock.model.command import (
     Release,
 )
 from interlock.model.ids import AccountName, LaneName
-from interlock.model.record import AccountFrozen
+from interlock.model.record import AccountFrozen, Attempt
 from interlock.model.report import LineChanged, WriteRefused
 from interlock.runtime.commands import give
 
@@ -103,3 +105,28 @@ def test_more_filled_than_was_ordered_freezes_the_account_and_halts_the_desk(des
 
     assert {frozen.code for frozen in desk.entries(AccountFrozen)} >= {"overfill"}
     assert desk.entries(Killed), "more out than in is for a person"
+
+
+def test_an_entry_whose_account_was_disabled_between_clearance_and_write_is_not_written(desk_of):
+    desk = desk_of()
+    real, desk.built.desk._place = desk.built.desk._place, _held(acts := [])
+    signal = desk.post(desk.alert()).signal_id
+    desk.built.desk._place = real
+    assert desk.codes(signal) == {"paper-a": "cleared", "paper-b": "cleared"}
+    desk.command(DisableAccount(account=AccountName("paper-a"), why="a holiday"))
+
+    for attempt, clearance in acts:
+        desk.run(real(attempt, clearance))
+    desk.go(2)
+
+    (refused,) = desk.entries(WriteRefused)
+    assert (refused.account, refused.code) == ("paper-a", "order.withdrawn")
+    assert list(desk.booked()) == [("paper-b", "MES")]
+
+
+def _held(acts: list[tuple[Attempt, Clearance]]):
+    """In place of the write: keep what would be written."""
+    async def hold(attempt: Attempt, clearance: Clearance) -> None:
+        acts.append((attempt, clearance))
+
+    return hold

@@ -52,7 +52,7 @@ def test_a_drift_is_shown_side_by_side_and_answered_once_however_often_one_click
     page, desk = view.page, view.server.desk
     seen = told(view, desk.drift)
     dialog = look_at(view, "drift.paper-a")
-    expect(dialog.locator("tr", has_text="position.MNQ")).to_contain_text(re.compile("2.*3"))
+    expect(dialog.locator("tr", has_text="position MNQ")).to_contain_text(re.compile("2.*3"))
     expect(dialog).to_contain_text(f"seen {seen}")
     go = dialog.get_by_role("button", name="Answer")
     expect(go).to_be_disabled()
@@ -93,7 +93,7 @@ def test_a_state_that_moves_under_the_dialog_has_to_be_looked_at_again(view: Vie
     expect(dialog.get_by_role("alert")).to_contain_text("The state has moved")
     expect(dialog.get_by_role("button", name="Answer")).to_be_disabled()
     dialog.get_by_role("button", name="Look again").click()
-    expect(dialog.locator("tr", has_text="position.MNQ")).to_contain_text(re.compile("2.*5"))
+    expect(dialog.locator("tr", has_text="position MNQ")).to_contain_text(re.compile("2.*5"))
     expect(dialog.get_by_role("radio", checked=True)).to_have_count(0)
     dialog.get_by_label("abort").check()
     dialog.get_by_role("button", name="Answer").click()
@@ -202,7 +202,7 @@ def test_the_chord_opens_the_kill_over_every_other_dialog(view: View):
     page, desk = view.page, view.server.desk
     told(view, desk.drift)
     openers = [lambda: look_at(view, "drift.paper-a"), lambda: page.get_by_role("button", name="Flatten all…").click(),
-               lambda: page.get_by_role("button", name="Drill…").click(),
+               lambda: page.get_by_role("button", name="Hold a drill…").click(),
                lambda: page.locator("[data-account='paper-a']").get_by_role("button", name="Disable…").click()]
     for open_it in openers:
         open_it()
@@ -325,7 +325,7 @@ def test_what_the_broker_has_moved_is_shown_again(view: View):
 
 def test_a_drill_says_its_figures_and_they_stand_there_after_a_reload(view: View):
     page, desk = view.page, view.server.desk
-    page.get_by_role("button", name="Drill…").click()
+    page.get_by_role("button", name="Hold a drill…").click()
     dialog = page.get_by_role("dialog", name="Kill drill")
     dialog.get_by_label("Orders").fill("7")
 
@@ -340,13 +340,13 @@ def test_a_drill_says_its_figures_and_they_stand_there_after_a_reload(view: View
 def test_a_drill_that_was_not_held_says_why_and_a_live_page_has_none(view: View):
     page, desk = view.page, view.server.desk
     desk.drill_refused = "the drill's venue did not start"
-    page.get_by_role("button", name="Drill…").click()
+    page.get_by_role("button", name="Hold a drill…").click()
     page.get_by_role("button", name="Hold the drill").click()
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("the drill's venue did not start (drill.not_held)")
 
     page.keyboard.press("Escape")
     view.tell(lambda: desk.go_live(is_watch=True))
-    expect(page.get_by_role("button", name="Drill…")).to_have_count(0)
+    expect(page.get_by_role("button", name="Hold a drill…")).to_have_count(0)
 
 
 # -- live

@@ -32,17 +32,17 @@ def command(
         def act() -> dict[str, Any]:
             asked = next((each for each in open_questions(directory) if each.id == kill_id(lane, account)), None)
             typed, digest = phrase, seen
-            if asked is not None and typed is None:
-                digest = seen_or_asked(asked.text, asked.state, asked.digest, seen=seen, word=RELEASE_PHRASE)
-                typed = RELEASE_PHRASE if seen is None else None
+            if asked is not None and phrase is None:
+                if seen is not None:
+                    raise InputError(f'[command.phrase] type the phrase with it: --phrase "{RELEASE_PHRASE}"')
+                digest = seen_or_asked(asked.text, asked.state, asked.digest, seen=None, word=RELEASE_PHRASE)
+                typed = RELEASE_PHRASE
             elif asked is not None and seen is None:
                 show(asked.text, asked.state)
                 digest = asked.digest
-            if typed is None and asked is not None:
-                raise InputError(f'[command.phrase] type the phrase with it: --phrase "{RELEASE_PHRASE}"')
             return give(directory, Release(phrase=typed or RELEASE_PHRASE, lane=lane, account=account, seen=digest or ""))  # type: ignore[arg-type]
 
-        answer = decided(act, seen=seen)
+        answer = decided(act, seen=seen or phrase)
     if as_json:
         print_json(answer)
         return

@@ -87,6 +87,8 @@ ANSWERS_MAX: Final = 10_000
 """Answers to one input; more means that two rooms answer each other without end."""
 
 
+NO_ENTRIES: Final = 3
+"""The tier from which on nothing enters."""
 FIRST: Final = 1
 """No layer repeats an order by itself, so an order has one attempt."""
 ZERO: Final = Decimal(0)
@@ -568,6 +570,22 @@ class Engine:
         if not self._wakes:
             return due
         return self._wakes[0] if due is None else min(due, self._wakes[0])
+
+    def withdrawn(self, order: Order) -> str | None:
+        """Why a cleared entry is not to be written any more; None: nothing stands in its way. A kill is SafeBroker's to see."""
+        parent = order.legs[0]
+        if parent.purpose is not Purpose.ENTER:
+            return None
+        record = self.execution.orders.by_id(parent.client_order_id)
+        if record is not None and record.is_cancel_requested:
+            return "its cancel has been asked for"
+        frozen = self.latches.frozen_by(order.account)
+        if frozen is not None:
+            return f"{order.account} is frozen: {frozen}"
+        if order.account in self.latches.disabled:
+            return f"{order.account} is disabled"
+        tier, _ = self.health.tier("" if record is None else record.lane, order.account)
+        return f"health is at tier {tier}" if tier >= NO_ENTRIES else None
 
     def outcome(self, message: Any, outputs: list[Payload]) -> Any:
         """What somebody who waits for this message is told."""

@@ -22,7 +22,8 @@ from interlock.model.signal import Purpose
 
 REJECTS: Final = "throttle.rejects"
 EXECUTIONS: Final = "throttle.executions"
-NOT_SENT: Final = "wire.not_sent"
+UNWRITTEN: Final = ("wire.not_sent", "order.withdrawn")
+"""Why an order never left that says nothing about its strategy."""
 COUNTED: Final = frozenset((Attempt, OrderRejected, WriteRefused, StrategyEnabled))
 """What `apply` takes note of."""
 _NUMBERS: Final = re.compile(r"\d+(?:\.\d+)?")
@@ -110,7 +111,7 @@ class Throttles:
             return None
         if isinstance(report, WriteRefused):
             reason = report.code
-            if reason == NOT_SENT:
+            if reason in UNWRITTEN:
                 return None
         else:
             reason = _NUMBERS.sub("#", report.reason.replace(report.client_order_id, "#"))

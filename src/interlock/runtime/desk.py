@@ -230,6 +230,10 @@ class Desk:
 
     async def _place(self, attempt: Attempt, clearance: Clearance) -> None:
         account, key, number = attempt.order.account, attempt.client_order_id, attempt.attempt
+        why = self.engine.withdrawn(attempt.order)     # other turns have passed since it was cleared
+        if why is not None:
+            self.inbox.put(WriteRefused(account, key, number, "order.withdrawn", why))
+            return
         try:
             await self._brokers[account].place(attempt.order, clearance)
         except NotCleared as error:
