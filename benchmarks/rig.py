@@ -56,6 +56,8 @@ all_notional = "1000000000000"
 group_value_max = "1000000"
 value_per_minute = "1000000000000"
 all_value_per_minute = "1000000000000"
+executions_max = 1000
+identical_rejects_max = 20
 
 [lanes.main]
 accounts = [{names}]

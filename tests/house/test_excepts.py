@@ -45,6 +45,8 @@ ANSWERS_OTHERWISE: dict[Handler, str] = {
     ("simulation/nodes.py", "Engines._serve", "StorageError"): "named in the reason for which the simulated process ended",
     ("simulation/nodes.py", "Engines.command", "InterlockError"): "recorded as the answer that the person was given",
     ("simulation/nodes.py", "SimRemote.open", "ConnectFailed"): "told as a line that is down",
+    ("simulation/oracles/orders.py", "readable", "Unreadable"): "no message of an order; the oracle of payloads judges it",
+    ("simulation/run.py", "run_seeds", "Exception"): "a broken run is a failed seed of the report",
     ("simulation/world.py", "World.run", "Stuck"): "a violation of its own",
     ("simulation/world.py", "_reconnect", "ConnectFailed"): "somebody will try again",
     ("simulation/loop.py", "SimLoop.run_in_executor.work", "Exception"): "whoever waits for the work is told",
@@ -144,6 +146,7 @@ SIMULATED = "simulation/"
 """The simulator plays the world that fails; nothing of the desk is degraded there."""
 
 BROAD: dict[Handler, str] = {
+    ("simulation/run.py", "run_seeds", "Exception"): "a broken run is a failed seed, and the others go on",
     ("simulation/loop.py", "SimLoop.run_in_executor.work", "Exception"): "whoever waits for the work is told",
     ("gate/judge.py", "_attempt", "Exception"): "a size or an order that breaks is a closed gate",
     ("gate/judge.py", "ask", "Exception"): "a check that breaks is a closed gate",

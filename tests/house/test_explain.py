@@ -19,7 +19,7 @@ from interlock.engine.step import Engine
 from interlock.model.entry import Payload
 from interlock.model.market import Bar
 from interlock.model.record import ConfigRead, FeedOpened
-from interlock.model.verdict import Refused, Verdict
+from interlock.model.verdict import Refuse, Verdict
 from interlock.records import Records
 from interlock.runtime.replay import replay
 from interlock.storage.journal import open_journal, verify
@@ -152,7 +152,7 @@ def test_altering_one_recorded_input_is_named(kept, tmp_path):
 @pytest.mark.process
 def test_altering_one_line_of_a_guard_is_named(kept, tmp_path):
     seq, _ = next((seq, verdict) for seq, verdict in verdicts_of(kept)
-                        if isinstance(verdict.result, Refused) and verdict.result.code == "degraded")
+                  if any(isinstance(answer.verdict, Refuse) and answer.verdict.code == "degraded" for answer in verdict.answers))
     package = tmp_path / "package"
     shutil.copytree(ROOT / "src/interlock", package / "interlock", ignore=shutil.ignore_patterns("static", "*.pyc"))
     path = package / "interlock/gate/guards/degradation.py"

@@ -27,6 +27,8 @@ WORDS = {
 NOT_NUMBERING = {
     "tests/brokers/paper/test_translate.py": {"X1"},        # an execution's id
 }
+OURS = frozenset({*(f"INV-{number:02d}" for number in range(1, 31)), *(f"F{number:03d}" for number in range(1, 166))})
+"""Numbers that pages of our own define: docs/reference/invariants.md and faults.md."""
 
 
 def readable(kinds: set[str]) -> list[Path]:
@@ -54,9 +56,15 @@ def test_no_file_names(what):
 @pytest.mark.parametrize("what", WORDS)
 def test_no_file_speaks_of(what):
     found = [f"{named(path)}: {match[0]}" for path in readable(CODE) if not named(path).endswith("package-lock.json")
-             for match in WORDS[what].finditer(text_of(path)) if match[0] not in NOT_NUMBERING.get(named(path), set())]
+             for match in WORDS[what].finditer(text_of(path)) if match[0] not in OURS | NOT_NUMBERING.get(named(path), set())]
 
     assert not found
+
+
+def test_our_own_numbers_are_defined_by_pages_of_ours():
+    defined = "".join((ROOT / "docs" / "reference" / name).read_text() for name in ("invariants.md", "faults.md"))
+
+    assert not [number for number in OURS if f"\n| {number} |" not in defined]
 
 
 def test_locks_name_no_registry():

@@ -148,7 +148,7 @@ class NoMail:
     def wake(self):
         """Nobody waits."""
 
-    async def wait(self, seconds):  # noqa: ARG002
+    async def wait(self, seconds):
         await asyncio.sleep(0)
 
 

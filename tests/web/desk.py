@@ -152,8 +152,9 @@ class ScriptedDesk:
     def lose_line(self, account: str = "paper-a") -> None:
         self.tell_account(account, truth="unknown", ts_proof=None, evidence="the line to the broker is down", line="down",
                           frozen_by="offline: the line was lost")
-        self.ask(f"line.{account}", "line", f"the line of {account} is down (reset by peer); nothing connects it anew but a person.",
-                 [("account", account, ""), ("line", "down", "reset by peer"), ("connection", "3", "")], "reconnect", account=account)
+        self.ask(f"line.{account}", "line", f"the line of {account} is down (reset by peer); a person connects it anew.",
+                 [("account", account, ""), ("line", "down", "reset by peer"), ("connection", "3", "")], "reconnect",
+                 account=account)
 
     def _fill_board(self, bars: int) -> None:
         board, now = self.board, self.clock.now()
@@ -263,8 +264,8 @@ class ScriptedDesk:
         match command:
             case Kill(why, lane, account, _):
                 self.kill(why, lane, account)
-                return {"ok": True, "killed": True, "reach": reach(lane, account), "why": why, "orders_to_cancel": ["a", "b", "c"],
-                        "positions": []}
+                return {"ok": True, "killed": True, "reach": reach(lane, account), "why": why,
+                        "orders_to_cancel": ["a", "b", "c"], "positions": []}
             case Release(phrase) if phrase != RELEASE_PHRASE:
                 return {"ok": False, "code": "phrase.wrong", "reason": "the phrase is not the one"}
             case Release(_, lane, account, seen):

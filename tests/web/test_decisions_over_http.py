@@ -81,7 +81,8 @@ def test_a_stranger_is_shown_neither_positions_nor_account_numbers(path: str):
     ("/api/decline", {"confirm": "DECLINE"}, DeclineLive()),
     ("/api/release", {"phrase": RELEASE_PHRASE, "seen": SEEN, "lane": "futures"},
      Release(RELEASE_PHRASE, lane="futures", seen=SEEN)),  # type: ignore[arg-type]
-    ("/api/kill", {"why": "news", "confirm": "KILL", "scope": "all", "number": "U-0417"}, Kill("news", scope="all", typed="U-0417")),
+    ("/api/kill", {"why": "news", "confirm": "KILL", "scope": "all", "number": "U-0417"},
+     Kill("news", scope="all", typed="U-0417")),
 ])
 def test_what_is_asked_reaches_the_door_whole(path: str, body: dict[str, Any], command: object):
     desk = ScriptedDesk(bars=1)

@@ -1,4 +1,4 @@
-"""A person's decisions in the page: what is shown is what is decided on, nothing is chosen for anybody, and one click is one act."""
+"""A person's decisions in the page: what is shown is what is decided on, nothing is chosen for them, and one click is one act."""
 
 import re
 from collections.abc import Iterator
@@ -192,8 +192,8 @@ def test_a_kill_is_proved_account_by_account_by_the_brokers_own_lists(view: View
     view.tell(lambda: proofs(desk, proof("paper-a", True), proof("paper-b", False, "entmnqb8k2", notional=None)))
 
     expect(bar.locator("[data-proof]")).to_have_text("✕ NOT PROVED")
-    expect(bar.locator("li", has_text="paper-a")).to_contain_text("proved clean, $45,750.00 notional open by the broker's word")
-    expect(bar.locator("li", has_text="paper-b")).to_contain_text("1 order left (entmnqb8k2), notional unknown")
+    expect(bar.locator("li", has_text="paper-a")).to_contain_text(re.compile(r"proved clean at [\d:]+ by the broker's word, \$45,750.00"))
+    expect(bar.locator("li", has_text="paper-b")).to_contain_text(re.compile(r"1 order left \(entmnqb8k2\) at [\d:]+ by the broker's word, notional unknown"))
     view.tell(lambda: proofs(desk, proof("paper-a", True), proof("paper-b", True, notional="0")))
     expect(bar.locator("[data-proof]")).to_have_text("✓ proved clean")
 
@@ -283,8 +283,8 @@ def test_a_flatten_shows_the_positions_and_then_the_brokers_word(view: View):
     expect(dialog).to_contain_text("asking the broker…")
     seen = told(view, lambda: desk.positions_shown("paper-a", "MNQ")["digest"])
     assert desk.commands == [Flatten("flatten by the page", A, "MNQ", seen)]
-    view.tell(lambda: desk.board.flatten_result("paper-a", "MNQ", "residual", "1", "the venue rejected the close", desk.clock.now(),
-                                                is_over=True))
+    view.tell(lambda: desk.board.flatten_result("paper-a", "MNQ", "residual", "1", "the venue rejected the close",
+                                                desk.clock.now(), is_over=True))
     expect(dialog).to_contain_text("✕ MNQ: NOT flat, +1 left by the broker's word. the venue rejected the close")
     view.tell(lambda: desk.board.flatten_result("paper-a", "MNQ", "flat", "0", "", desk.clock.now(), is_over=True))
     expect(dialog).to_contain_text("✓ MNQ: flat by the broker's word")
@@ -453,7 +453,7 @@ def test_a_desk_that_only_watches_asks_for_no_confirmation_and_for_numbers_where
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_a_phone_can_decide_everything_without_scrolling_sideways(chromium: Browser, scheme: str):
     with viewing(chromium, viewport=PHONE, color_scheme=scheme, has_touch=True, is_mobile=True) as view:
-        page, desk = view.page, view.server.desk
+        desk = view.server.desk
         told(view, lambda: desk.kill("n" * 120))
         view.tell(lambda: proofs(desk, proof("paper-a", False, *("x" * 18 for _ in range(4)))))
         told(view, desk.lose_line)

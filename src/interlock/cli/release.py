@@ -18,7 +18,7 @@ def command(
     phrase: Annotated[str | None, typer.Option(help='Exactly "RELEASE THE KILL"; asked for in a terminal.')] = None,
     lane: Annotated[str | None, typer.Option(help="The kill of this lane.")] = None,
     account: Annotated[str | None, typer.Option(help="The kill of this account.")] = None,
-    seen: Annotated[str | None, typer.Option(help="Digest of the state you were shown; without it, of what is shown now.")] = None,
+    seen: Annotated[str | None, typer.Option(help="The digest of the state that you decide on; asked for in a terminal.")] = None,
     as_json: Json = False,
 ) -> None:
     with errors_said():

@@ -68,6 +68,8 @@ CODES: Final = (
          "adopt-broker|adopt-local|abort`."),
     Code("unread", "reconcile", "Two queries of the account in a row have failed, or they have failed for a minute.",
          "Entries go on with the next whole answer. If none comes, look at the broker, then `interlock reconnect ACCOUNT`."),
+    Code("loss", "health: day's loss", "The account's day has lost as much as its limit, or the day's result is not known.",
+         "Wait for the next trading day (or for the missing figure), then `interlock enable loss.ACCOUNT`."),
     Code("offline", "reconcile", "The line to the broker was lost while the desk ran.",
          "`interlock reconnect ACCOUNT`; look at what the broker then shows, and `interlock enable offline.ACCOUNT`."),
     Code("throttle.rejects", "throttles", "Orders of a strategy were refused again and again for one reason.",

@@ -50,7 +50,7 @@ def advance(situation: Situation, key: str, ts: Nanos) -> Outputs:
         if name not in out.orders and not situation.is_cancelling(record):
             yield CancelRequested(record.account, name, f"exit {intent.signal_id}", "exit")
         may_fill, may_enter = may_fill or not is_entry or is_against, may_enter or is_entry
-    if may_fill:
+    if may_fill or situation.orders.owed(key):            # what has filled and is not booked yet may have been all of it
         return
     left = _left(out.done, intent.quantity, at)
     if left <= ZERO:

@@ -111,6 +111,16 @@ class Exposure:
         at = self.book.positions.get(key, ZERO)
         return at + reach[Side.BUY], at - reach[Side.SELL]
 
+    def owed(self, key: str, side: Side | None = None) -> bool:
+        """Whether the venue says that an order of this place which is over has filled more than has been booked: what we hold is
+        not what `position` says until the executions have come."""
+        for cid, filled in self.book.owed.items():
+            record = self.book.records[cid]
+            if (not record.is_open and filled > record.filled and side in (None, record.leg.side)
+                    and position_key(record.account, record.instrument) == key):
+                return True
+        return False
+
     def covering(self, key: str, purpose: Purpose, side: Side) -> tuple[Decimal, Decimal]:
         """(confirmed, possible): what is live at the venue for a purpose, and what may be (in flight, in doubt)."""
         confirmed, groups = ZERO, dict[ClientOrderId, Decimal]()

@@ -1,6 +1,6 @@
 """Folding the journal into what execution knows. Nothing is decided here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ from interlock.model.record import (
 )
 from interlock.model.report import (
     AccountRead,
+    BrokerOrder,
     OrderCancelled,
     OrderExpired,
     OrderFilled,
@@ -144,8 +145,7 @@ class Fold:
             plan.target = None if not plan.is_linked else plan.target   # the venue will not have it; the stop protects
             return
         plan.tries += 1
-        plan.ts_retry = ts + backoff(plan.tries)
-        folded.broken[key] = ts                           # a rejected or expired stop starts its two seconds anew
+        plan.ts_retry = ts + backoff(plan.tries)          # since when the position is not covered stays as it is: `_touch`
 
     def _is_replaced(self, key: str, name: str) -> bool:
         orders = self._situation.orders
@@ -316,7 +316,12 @@ class Fold:
     def _on_adopted(self, adopted: PositionAdopted, ts: Nanos) -> None:
         """A person said that the broker is right."""
         key = position_key(adopted.account, adopted.instrument)
-        self._situation.orders.book.positions[key] = adopted.quantity
+        book = self._situation.orders.book
+        book.positions[key] = adopted.quantity
+        for name in tuple(book.owed):
+            record = book.records[name]
+            if position_key(record.account, record.instrument) == key:
+                del book.owed[name]                       # whatever it filled is in the quantity that was adopted
         self._touch(key, ts)
 
     def _on_account_adopted(self, adopted: AccountAdopted, ts: Nanos) -> None:
@@ -367,6 +372,11 @@ class Fold:
     def _on_read_failed(self, failed: ReadFailed, _ts: Nanos) -> None:
         self._situation.folded.ears.on_unanswered(failed.account)
 
+    def _is_left_over(self, order: BrokerOrder, held: Mapping[str, Decimal]) -> bool:
+        """Whether the broker lists an exit of ours and no position that it could be for."""
+        record = self._situation.orders.by_id(order.client_order_id)
+        return record is not None and record.leg.purpose is not Purpose.ENTER and not held.get(order.instrument)
+
     def _on_read(self, read: AccountRead, ts: Nanos) -> None:
         """What the broker holds; and since when its own stops and position differ, by instrument."""
         ears = self._situation.folded.ears
@@ -377,7 +387,7 @@ class Fold:
         held: dict[str, Decimal] = {position.instrument: abs(position.quantity) for position in read.positions}
         stops: dict[str, Decimal] = dict.fromkeys(held, ZERO)
         for order in read.orders:
-            if order.is_protective and order.is_live:
+            if order.is_live and (order.is_protective or self._is_left_over(order, held)):
                 stops[order.instrument] = stops.get(order.instrument, ZERO) + order.quantity - order.filled
         theirs = self._situation.folded.theirs
         broken = {position_key(read.account, name): ts for name, quantity in stops.items()

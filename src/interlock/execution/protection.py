@@ -113,6 +113,8 @@ def _cover(situation: Situation, key: str, at: Decimal, ts: Nanos, world: World)
     theirs = situation.ears.position(plan.account, plan.instrument)
     if theirs is not None and theirs * at <= ZERO:
         return                                            # by the broker's word there is nothing to protect
+    if situation.orders.owed(key, exit_side(at)):
+        return                                            # an exit has filled; its execution is asked for, and is not booked yet
     need = abs(at)
     confirmed, possible = situation.orders.covering(key, Purpose.PROTECT, exit_side(at))
     if possible < need and 0 < plan.tries < TRIES_MAX and _is_passed(plan, at, world):

@@ -1,6 +1,7 @@
 """Tells the board what has become durable, and what the market did. It only reads; the board holds nothing of ours."""
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 
 from interlock.config.schema import Config
 from interlock.engine.commands import reach
@@ -166,8 +167,8 @@ class BoardFeed:
                     board.flatten_begun(account, payload.instrument, payload.why, ts)
                 self._say(ts, f"flatten {payload.instrument or 'everything'} in {', '.join(payload.accounts)}: {payload.why}")
             case FlattenEnded():
-                board.flatten_result(payload.account, payload.instrument, payload.result, plain(payload.quantity), payload.why, ts,
-                                     is_over=engine.execution.may_flatten(payload.account, payload.instrument))
+                board.flatten_result(payload.account, payload.instrument, payload.result, plain(payload.quantity), payload.why,
+                                     ts, is_over=engine.execution.may_flatten(payload.account, payload.instrument))
                 self._say(ts, flatten_text(payload))
             case KillProved():
                 self._proved[payload.account] = (payload, ts)
@@ -277,14 +278,15 @@ class BoardFeed:
         if is_clean is None or told is None:
             return {"account": account, "clean": is_clean, "left": list(left), "notional": None, "ts": None}
         return {"account": account, "clean": is_clean, "left": list(left), "ts": ts,
-                "notional": None if told.notional is None else plain(told.notional)}
+                "notional": None if told.notional is None else f"{told.notional:.2f}"}
 
     def _differences(self, account: AccountName) -> int | None:
         """How many the last comparison showed; None: none was made in this process."""
         engine = self._engine
         if engine is None or account not in self._read or account not in engine.reconcile.accounts:
             return None
-        return len(engine.reconcile.accounts[account].rows)
+        of = engine.reconcile.accounts[account]
+        return len(of.rows) + len(of.foreign)          # what a late report has booked since, a person has still to decide on
 
     def _positions(self) -> None:
         engine = self._engine
@@ -295,8 +297,9 @@ class BoardFeed:
         for account, symbol in self._held.keys() - now.keys():
             self.board.position(account, symbol, "0", "0", "0")
         for row in rows:
-            self.board.position(row["account"], row["instrument"], row["quantity"], row["average_price"], row["protected"],
-                                row["stop"], row["target"], None, row["strategy"])
+            tick = engine.setup.instruments[row["instrument"]].tick
+            self.board.position(row["account"], row["instrument"], row["quantity"], legible(row["average_price"], tick),
+                                row["protected"], row["stop"], row["target"], None, row["strategy"])
         self._held = now
         self._value()
 
@@ -312,7 +315,8 @@ class BoardFeed:
                 continue
             multiplier = engine.setup.instruments[position.instrument].multiplier
             worth = (mid - position.average_price) * position.quantity * multiplier
-            self.board.mark(position.account, position.instrument, plain(worth), plain(abs(position.quantity) * mid * multiplier))
+            self.board.mark(position.account, position.instrument, f"{worth:.2f}",
+                            f"{abs(position.quantity) * mid * multiplier:.2f}")
 
 
 def truth_of(engine: Engine, account: AccountName, now: Nanos) -> tuple[str, str]:
@@ -325,6 +329,17 @@ def truth_of(engine: Engine, account: AccountName, now: Nanos) -> tuple[str, str
     if not line.is_up or proof is None:
         return label.value, "the line to the broker is down"
     return label.value, f"{line.account_id}, last proof {max(0, now - proof) / 1e9:.0f} s ago"
+
+
+def legible(price: str, tick: Decimal) -> str:
+    """An average price for a reader: two places finer than the tick where it has more.
+
+    >>> legible("6039.166666666666666666666667", Decimal("0.25")), legible("6039.5", Decimal("0.25"))
+    ('6039.1667', '6039.5')
+    """
+    places = max(0, -int(tick.as_tuple().exponent)) + 2
+    value = Decimal(price)
+    return price if -int(value.as_tuple().exponent) <= places else f"{value:.{places}f}"
 
 
 def line_of(engine: Engine, account: AccountName) -> str:
@@ -351,9 +366,11 @@ def flatten_text(ended: FlattenEnded) -> str:
 
 def proof_text(proved: KillProved) -> str:
     """What the broker's own list showed after a kill, as one sentence."""
-    value = "unknown" if proved.notional is None else plain(proved.notional)
+    value = "unknown" if proved.notional is None else f"{proved.notional:.2f}"
     if proved.is_clean:
         return f"{proved.account}: the kill is proved clean by the broker's list; notional still open {value}"
+    if not proved.left:
+        return f"{proved.account}: the kill is NOT proved yet, the broker's list is awaited; notional still open {value}"
     return f"{proved.account}: the kill is NOT proved, {len(proved.left)} orders may still add risk; notional still open {value}"
 
 

@@ -173,13 +173,13 @@ class SimLoop(asyncio.BaseEventLoop):
     def kill(self, owner: Owner) -> None:
         """The process is gone: what it had scheduled never runs. Its tasks stay in memory, unclosed, until the run ends."""
         owner.is_dead = True
-        owner.held.clear()
         owner.buried = list(owner.tasks)
         for task in owner.buried:
             task._log_destroy_pending = False          # type: ignore[attr-defined]
             coroutine = task.get_coro()
             if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 coroutine.close()                      # it has not begun, so nothing of it runs
+        owner.held.clear()
 
     def pause(self, owner: Owner) -> None:
         owner.is_paused = True

@@ -58,8 +58,9 @@ def calendars() -> tuple[str, ...]:
     return (*_shipped().calendars, *CONTINUOUS)
 
 
+@cache
 def load(calendar: str) -> SessionTable:
-    """The sessions of a calendar. Raises ConfigError for a name that is none."""
+    """The sessions of a calendar, made once per process. Raises ConfigError for a name that is none."""
     if calendar in CONTINUOUS:
         return SessionTable.continuous(calendar)
     shipped = _shipped()
