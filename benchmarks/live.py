@@ -1,8 +1,8 @@
 """A running desk under a stopwatch: `python -m benchmarks.live STATE PORT HOOK_PORT STAMPS`.
 
 It is the service that `interlock run` builds, ports, control socket and simulated market included. The one addition is
-that each message to the paper venue is stamped with the monotonic clock where its wire hands it over; the stamps are
-written to STAMPS when the service ends.
+that each request to the paper venue is stamped with the monotonic clock when its bytes have been handed to the wire; the
+stamps are written to STAMPS when the service ends.
 """
 
 import json
@@ -22,20 +22,6 @@ from interlock.runtime.wiring import Built, state_place
 from interlock.web.serve import Ports, Service
 
 
-class Stopwatch:
-    """Stands where the venue stands, notes when each message arrives, and hands it on."""
-
-    def __init__(self, desk: Any, stamps: list[tuple[int, str]]) -> None:
-        self._desk = desk
-        self._stamps = stamps
-
-    def handle(self, kind: str, body: bytes) -> bytes:
-        if kind != "ping":
-            self._stamps.append((time.monotonic_ns(), kind))
-        answer: bytes = self._desk.handle(kind, body)
-        return answer
-
-
 class Timed(Service):
     """The service of `interlock run`, with a stopwatch at each wire."""
 
@@ -43,8 +29,12 @@ class Timed(Service):
         self.stamps: list[tuple[int, str]] = []
         built = super().build()
         for paper in built.papers:
-            paper.wire._desk = Stopwatch(paper.wire._desk, self.stamps)
+            wire: Any = paper.wire
+            wire.on_leaving = self._stamp
         return built
+
+    def _stamp(self, kind: str, _body: bytes) -> None:
+        self.stamps.append((time.monotonic_ns(), kind))
 
 
 def main() -> None:

@@ -53,18 +53,17 @@ class Outcome:
 
 def trial(root: Path, source: Path, tests: Sequence[str], mutants: Sequence[Mutant], workers: int) -> Outcome:
     """Try every mutant, and say by which test it was noticed."""
-    os.chdir(root)
     for name in ("numpy", "msgspec", "hypothesis", "hypothesis.stateful", "pytest"):     # what no target is part of
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
     outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         session = _Session(source, mutants, workers, Path(folder))
-        in_parallel([("session", 3600.0, lambda: _pytest(tests, [session], Path(folder)))], 1, Path(folder), is_group=False)
+        in_parallel([("session", 3600.0, lambda: _pytest(root, tests, [session]))], 1, Path(folder), is_limited=False)
         found = json.loads((Path(folder) / "session.json").read_text())
         outcome.noticed_by, outcome.set_aside = found["noticed_by"], found["set_aside"]
         served = [mutant for mutant in mutants if mutant.key in set(found["to_serve"])]
-        jobs = [(mutant.key, PATIENCE_S + 10 * found["seconds"], _server(source, mutant, tests, found["set_aside"], Path(folder)))
+        jobs = [(mutant.key, PATIENCE_S + 10 * found["seconds"], _server(root, source, mutant, tests, found["set_aside"]))
                 for mutant in served]
         for key, status, by in in_parallel(jobs, workers, Path(folder)):
             if status == NOTICED:
@@ -79,12 +78,12 @@ def trial(root: Path, source: Path, tests: Sequence[str], mutants: Sequence[Muta
 Job = tuple[str, float, Callable[[], int]]
 
 
-def in_parallel(jobs: Iterable[Job], workers: int, folder: Path, *, is_group: bool = True) -> Iterator[tuple[str, int, str]]:
+def in_parallel(jobs: Iterable[Job], workers: int, folder: Path, *, is_limited: bool = True) -> Iterator[tuple[str, int, str]]:
     """Run each job in a forked process; yields its name, its status and what it wrote beside."""
-    return iter(list(_in_parallel(jobs, workers, folder, is_group)))
+    return iter(list(_in_parallel(jobs, workers, folder, is_limited)))
 
 
-def _in_parallel(jobs: Iterable[Job], workers: int, folder: Path, is_group: bool) -> Iterator[tuple[str, int, str]]:
+def _in_parallel(jobs: Iterable[Job], workers: int, folder: Path, is_limited: bool) -> Iterator[tuple[str, int, str]]:
     waiting, running = iter(jobs), dict[int, tuple[str, float, Path]]()
     is_done = False
     while not is_done or running:
@@ -94,7 +93,7 @@ def _in_parallel(jobs: Iterable[Job], workers: int, folder: Path, is_group: bool
                 is_done = True
                 break
             place = Path(tempfile.mkdtemp(dir=folder))
-            running[_forked(job[2], place, is_group)] = job[0], time.monotonic() + job[1], place
+            running[_forked(job[2], place, is_limited)] = job[0], time.monotonic() + job[1], place
         for child, (name, until, place) in tuple(running.items()):
             done, status = os.waitpid(child, os.WNOHANG)
             if not done and time.monotonic() > until:
@@ -111,14 +110,14 @@ def _in_parallel(jobs: Iterable[Job], workers: int, folder: Path, is_group: bool
         time.sleep(0.004)
 
 
-def _forked(run: Callable[[], int], place: Path, is_group: bool) -> int:
+def _forked(run: Callable[[], int], place: Path, is_limited: bool) -> int:
     child = os.fork()
     if child:
         return child
     status = BROKEN
     try:
         os.setsid()
-        if is_group:
+        if is_limited:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(place)
         _Say.place = place
@@ -138,7 +137,7 @@ class _Say:
         (cls.place / "said").write_text(text)
 
 
-def _pytest(tests: Sequence[str], plugins: Sequence[object], folder: Path) -> int:
+def _pytest(root: Path, tests: Sequence[str], plugins: Sequence[object]) -> int:
     """pytest without its own terminal, and hypothesis without chance, memory, deadlines and shrinking."""
     import pytest
     from hypothesis import HealthCheck, Phase, settings
@@ -146,6 +145,7 @@ def _pytest(tests: Sequence[str], plugins: Sequence[object], folder: Path) -> in
     settings.register_profile("mutants", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate],
                               suppress_health_check=list(HealthCheck))
     settings.load_profile("mutants")
+    os.chdir(root)
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
         status = int(pytest.main(["-o", "addopts=", "--import-mode=importlib", "-s", "-p", "no:terminal", "-p", "no:cacheprovider",
@@ -199,7 +199,6 @@ class _Session(_Stop):
             raise RuntimeError(f"the run without a change: {said}")
         told = json.loads(said)
         set_aside, seconds, reached = set(told["failed"]), told["seconds"], told["reached"]
-        whole: dict[str, set[str]] = defaultdict(set)          # tests by the function's lines
         by_line: dict[tuple[str, int], set[int]] = defaultdict(set)
         for number, lines in enumerate(reached):
             for file, line in lines:
@@ -223,7 +222,6 @@ class _Session(_Stop):
         noticed = {key: by for key, status, by in in_parallel(jobs, self._workers, self._folder) if status == NOTICED}
         (self._folder / "session.json").write_text(json.dumps({
             "noticed_by": noticed, "set_aside": sorted(set_aside), "to_serve": to_serve, "seconds": sum(seconds)}))
-        assert not whole
         return True
 
     def _baseline(self, items: Sequence[Any]) -> int:
@@ -339,11 +337,11 @@ def _span(code: CodeType) -> set[int]:
 
 # -- a module served in place of its file
 
-def _server(source: Path, mutant: Mutant, tests: Sequence[str], set_aside: Sequence[str], folder: Path) -> Callable[[], int]:
+def _server(root: Path, source: Path, mutant: Mutant, tests: Sequence[str], set_aside: Sequence[str]) -> Callable[[], int]:
     def run() -> int:
         served = _Served(source, mutant)
         sys.meta_path.insert(0, served)
-        _pytest(tests, [_Leaving(set(set_aside))], folder)
+        _pytest(root, tests, [_Leaving(set(set_aside))])
         return SURVIVED if served.is_loaded else UNSERVED
     return run
 

@@ -12,7 +12,7 @@ from interlock.model.money import SECOND, Nanos
 from interlock.model.record import Reading, Started, TierChanged
 from interlock.model.report import LineChanged
 
-T0: Nanos = 1_700_000_000 * SECOND
+BEGIN: Nanos = 1_700_000_000 * SECOND
 A, LANE = AccountName("paper-a"), LaneName("main")
 STARTED = Started("build", "0", 1, {}, True)
 
@@ -21,11 +21,11 @@ class Room:
     """What the stage may ask: everything is well until a test says otherwise."""
 
     def __init__(self) -> None:
-        self.ts = T0
-        self.quotes: dict[str, Nanos | None] = {"MES": T0}
+        self.ts = BEGIN
+        self.quotes: dict[str, Nanos | None] = {"MES": BEGIN}
         self.is_open = self.is_usable = self.is_up = True
         self.ts_open: Nanos = 0
-        self.ts_proof: Nanos | None = T0
+        self.ts_proof: Nanos | None = BEGIN
         self.at_risk: dict[tuple[str, AccountName, str], bool] = {}
         self.bad: tuple[Vital, ...] = ()
         self.figures: tuple[Decimal | None, Decimal | None, str] | None = (Decimal(0), Decimal(1000), "2023-11-14")

@@ -43,7 +43,8 @@ def test_uses_are_counted_and_handed_to_the_record():
     fallbacks.use(fallback("mirror.behind", WARNING, "disk full"))
     fallbacks.use(fallback("mirror.behind", WARNING, "disk full"))
 
-    assert [(each.name, each.why, each.count) for each in told] == [("mirror.behind", "disk full", 1), ("mirror.behind", "disk full", 2)]
+    assert [(each.name, each.why, each.count) for each in told] == [
+        ("mirror.behind", "disk full", 1), ("mirror.behind", "disk full", 2)]
 
 
 def test_what_was_taken_before_anybody_listened_is_told_at_the_start():

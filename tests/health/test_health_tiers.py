@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.health.rig import LANE, T0, A, Rig
+from tests.health.rig import LANE, BEGIN, A, Rig
 
 from interlock.health.table import BY_NAME, COMPONENTS, HALT, Vital, judge
 from interlock.model.command import Enabled
@@ -408,7 +408,7 @@ def test_a_halt_by_loss_is_said_once_and_stays():
 
 
 def read(left: int | None) -> AccountRead:
-    return AccountRead(A, "1", Decimal(1), "USD", (), (), (), T0, 1, day_trades_left=left)
+    return AccountRead(A, "1", Decimal(1), "USD", (), (), (), BEGIN, 1, day_trades_left=left)
 
 
 @pytest.mark.parametrize(("left", "severity"), [(0, "warning"), (1, "warning"), (2, None), (None, None)])

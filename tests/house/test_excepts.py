@@ -73,8 +73,8 @@ ANSWERS_OTHERWISE: dict[Handler, str] = {
     ("storage/audit.py", "_verify", "JournalDamaged"): "damage is the answer of a verification",
 }
 
-REFUSALS = {"Refuse", "Refusal", "StrategyDisabled", "WriteRefused", "WriteUnknown", "CancelRejected", "ReadFailed", "LineChanged",
-            "Failed", "_refusal", "_Broke"}
+REFUSALS = {"Refuse", "Refusal", "StrategyDisabled", "WriteRefused", "WriteUnknown", "CancelRejected", "ReadFailed",
+            "LineChanged", "Failed", "_refusal", "_Broke"}
 """What is no to whoever asked: a check's refusal, a report that nothing left or that nothing is known, an error answer."""
 
 DEGRADES: dict[Handler, str] = {
@@ -92,15 +92,15 @@ person instead. The registered name of each."""
 
 READS: dict[Handler, str] = {
     ("brokers/paper/port.py", "_Session._take", "msgspec.DecodeError"): "query: the line is ended; its client is told by that",
-    ("brokers/paper/remote.py", "SocketBroker._proven", "MalformedMessage"): "parsing: no proof, and the gate refuses for want of one",
+    ("brokers/paper/remote.py", "SocketBroker._proven", "MalformedMessage"): "parsing: no proof, which the gate refuses",
     ("brokers/paper/socket.py", "SocketLine._read", "OSError"): "query: the line is down, and that is told",
     ("brokers/paper/socket.py", "SocketLine._take_lines", "msgspec.DecodeError"): "parsing: the line is ended, and that is told",
     ("brokers/paper/wire.py", "_Pause.__await__", "RuntimeError"): "query: no event loop; the driver waits by hand",
-    ("engine/vitals.py", "Vitals.degraded", "ArithmeticError"): "parsing: a record that is no number is a reading that is missing",
+    ("engine/vitals.py", "Vitals.degraded", "ArithmeticError"): "parsing: a record that is no number is a missing reading",
     ("feeds/recorded/clean.py", "_times_of_text.is_a", "pa.ArrowInvalid"): "parsing: it is not of this spelling",
     ("feeds/recorded/clean.py", "numbers", "pa.ArrowNotImplementedError"): "parsing: no cell is a number; the rows are dropped",
     ("intake/body.py", "read_body", "UnicodeDecodeError"): "parsing: a body with its problem, which the first gate refuses",
-    ("intake/body.py", "read_body", "(ValueError, RecursionError)"): "parsing: a body with its problem, which the first gate refuses",
+    ("intake/body.py", "read_body", "(ValueError, RecursionError)"): "parsing: a body with its problem, which is refused",
     ("intake/body.py", "read_body", "_TooDeep"): "parsing: a body with its problem, which the first gate refuses",
     ("intake/hook.py", "Hook._take", "TooLarge"): "query: answered as 413",
     ("intake/message.py", "read_alert", "Unreadable"): "parsing: returns the refusal that it carries",
@@ -219,7 +219,8 @@ def refuses(body: list[ast.stmt]) -> bool:
 def fallbacks_in(node: ast.AST) -> list[str]:
     """The registered names by which `fallback` is called in there."""
     return [call.args[0].value for name, call in called(node)
-            if name == "fallback" and call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)]
+            if name == "fallback" and call.args and isinstance(call.args[0], ast.Constant)
+            and isinstance(call.args[0].value, str)]
 
 
 def found() -> Iterator[tuple[Handler, ast.ExceptHandler]]:
@@ -281,7 +282,8 @@ def test_a_refusal_is_recognised(body):
     assert refuses(handler.body)
 
 
-@pytest.mark.parametrize("body", ["return None", "return 0", "return cached", "put(Allow())", "if a:\n        raise", "return Allow()"])
+@pytest.mark.parametrize("body", ["return None", "return 0", "return cached", "put(Allow())", "if a:\n        raise",
+                                  "return Allow()"])
 def test_a_second_best_answer_is_no_refusal(body):
     (_, handler), = handlers(ast.parse(f"try:\n    f()\nexcept ValueError as e:\n    {body}"))
 

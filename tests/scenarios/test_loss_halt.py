@@ -81,7 +81,8 @@ def test_it_trips_between_entries_and_stops_the_next(held):
     far(held, "4350")
 
     assert {each.account for each in losses(held)} == {"paper-a", "paper-b"}
-    assert [each.key for each in held.entries(Alarm) if each.key.startswith("halt.loss.")] == ["halt.loss.paper-a", "halt.loss.paper-b"]
+    called = [each.key for each in held.entries(Alarm) if each.key.startswith("halt.loss.")]
+    assert called == ["halt.loss.paper-a", "halt.loss.paper-b"]
     assert held.built.engine.health.tier("main", "paper-a")[0] == 4
     reply = held.post(held.alert("sell"))
     held.go(1)

@@ -208,8 +208,10 @@ class Reconcile:
         if not (of.rows or of.foreign or is_frozen):
             return
         standing = [each for each in of.rows.values() if not self._accepts(of, each, ts)]
-        # What the first reading of all shows was there before us: no report of ours is on its way.
-        old = standing if of.ts_before == (0, 0) else [each for each in standing if is_old(each, ts)]
+        # Where we have ordered nothing yet, no report of ours can be on its way: what the first reading shows was there before.
+        is_before_us = of.ts_before == (0, 0) and not any(
+            record.account == account for record in self._execution.orders.records())
+        old = standing if is_before_us else [each for each in standing if is_old(each, ts)]
         state = self._state(account, of, old)
         if not is_frozen:
             if old or of.foreign:

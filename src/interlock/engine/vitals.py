@@ -118,8 +118,8 @@ class Care(Health):
             account = AccountName(owner) if kind == "account" else None
             held = positions_state(self._engine, account) if account is not None else self._held(owner)
             yield Halt(id=f"{TIER4}.{name}", scope=f"{kind} {owner}", account=account,
-                       text=f"{kind} {owner} is halted: {'; '.join(scope.reasons) or 'its reason stands no more'}. Enabled, it stands "
-                            "at tier 3 and improves by one a minute while its readings are better.",
+                       text=f"{kind} {owner} is halted: {'; '.join(scope.reasons) or 'its reason stands no more'}. Enabled, "
+                            "it stands at tier 3 and improves by one a minute while its readings are better.",
                        state=((TIER4, name, "; ".join(scope.reasons)), *held), why_not=self._why_not(name))
         for account, told in self.kept.accounts.items():
             if told.loss is not None:

@@ -54,10 +54,10 @@ def on_tick(situation: Situation, ts: Nanos) -> Outputs:
 def on_resume(situation: Situation, account: AccountName | None = None) -> Outputs:
     """After a restart or a reconnect: everything that was attempted or asked and has no answer is looked up, and every cancel
     without an answer is repeated, however long it would have waited for its next turn."""
-    book = situation.orders.book
+    cancels = situation.orders.book.cancels if account is not None else {}     # at a start each line comes up in its turn
     for record in situation.orders.open_orders(account):
-        asked = book.cancels.get(record.leg.client_order_id)
-        if asked is not None and record.is_cancel_requested and (account is not None or asked.ts_next <= situation.ts):
+        asked = cancels.get(record.leg.client_order_id)
+        if asked is not None and record.is_cancel_requested:
             yield CancelRequested(record.account, record.leg.client_order_id, "the line is back", asked.permit)
         is_unanswered = isinstance(record.state, Intended | InFlight | InDoubt) or record.is_cancel_requested
         if is_unanswered or record.leg.client_order_id in situation.orders.book.lookups:

@@ -179,7 +179,8 @@ class Health:
         self._folds: dict[type, Callable[[Any, Nanos], None]] = {
             TierChanged: self._on_tier, Started: self._on_started, LineChanged: self._on_line, AccountRead: self._on_read,
             AccountFrozen: self._on_frozen, AccountThawed: self._on_thawed, Reading: self._on_reading, Attempt: self._on_attempt,
-            Enabled: self._on_enabled, FallbackUsed: self._on_fallback, Alarm: self._on_alarm, AlarmCleared: self._on_alarm_cleared,
+            Enabled: self._on_enabled, FallbackUsed: self._on_fallback, Alarm: self._on_alarm,
+            AlarmCleared: self._on_alarm_cleared,
             WriteRefused: self._on_unsent, OrderDropped: self._on_unsent, Tick: self._on_tick, ClosedTrade: self._on_closed,
             AlertAccepted: self._on_signal,
             **dict.fromkeys(_ACKS, self._on_ack)}

@@ -105,6 +105,7 @@ class Board:
         self._queues: list[asyncio.Queue[Row]] = []
         self._truths: tuple[str, ...] = ()
         self._ts_pushed = 0
+        self.before_read: Callable[[], None] = lambda: None        # brings what is told only when somebody reads
 
     # What the runtime tells.
 
@@ -287,6 +288,7 @@ class Board:
 
     def snapshot(self) -> Row:
         """The desk now, as JSON values; bars apart (`bars`), and only the newest verdicts."""
+        self.before_read()
         now = self._now()
         return {
             "type": "snapshot", "seq": self._seq, "now": now, "release_phrase": RELEASE_PHRASE,
@@ -303,13 +305,16 @@ class Board:
         return list(self._bars.get(instrument, ()))
 
     def verdicts(self) -> list[Row]:
+        self.before_read()
         return list(self._verdicts)
 
     def orders(self) -> list[Row]:
+        self.before_read()
         return list(self._orders.values())
 
     def positions(self) -> list[Row]:
-        return [msgspec.structs.asdict(held) for held in self._positions.values()]
+        self.before_read()
+        return self._held_rows()
 
     @property
     def lane_names(self) -> frozenset[str]:
@@ -338,6 +343,7 @@ class Board:
         """Hand what changed since the last call to every page, and at least each second what time and truth it is."""
         if not self._queues:
             return
+        self.before_read()
         change = self._change()
         if change is None:
             return
@@ -385,7 +391,7 @@ class Board:
             case "accounts":
                 return [self._account_row(account, now) for account in self._accounts.values()]
             case "positions":
-                return self.positions()
+                return self._held_rows()
             case "questions":
                 return self._questions
             case "drill":
@@ -393,6 +399,9 @@ class Board:
             case _:
                 return list({"instruments": self._instruments, "lanes": self._lanes, "alarms": self._alarms,
                              "killed": self._killed, "feeds": self._feeds, "flattens": self._flattens}[section].values())
+
+    def _held_rows(self) -> list[Row]:
+        return [msgspec.structs.asdict(held) for held in self._positions.values()]
 
     def _account_row(self, account: Account, now: Nanos) -> Row:
         truth, evidence, age = self._truth(account, now)

@@ -1,5 +1,10 @@
-"""Tells the board what has become durable, and what the market did. It only reads; the board holds nothing of ours."""
+"""Tells the board what has become durable, and what the market did. It only reads; the board holds nothing of ours.
 
+Orders, positions and verdicts are put into words when somebody reads the board, at most once a second without: an order that
+goes to fifty accounts changes fifty positions hundreds of times before anybody looks.
+"""
+
+from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
@@ -25,10 +30,9 @@ from interlock.model.command import (
     Released,
 )
 from interlock.model.entry import Payload
-from interlock.model.ids import AccountName, LaneName
+from interlock.model.ids import AccountName, ClientOrderId, LaneName
 from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
 from interlock.model.money import Nanos, plain
-from interlock.model.order import OrderRecord
 from interlock.model.record import (
     AccountFrozen,
     AccountThawed,
@@ -44,7 +48,7 @@ from interlock.model.report import ORDER_REPORTS, AccountRead, LineChanged, Orde
 from interlock.model.signal import AlertAccepted, AlertDuplicate, AlertRefused, Held, Intent, RouteRefused
 from interlock.model.verdict import Cleared, Verdict
 from interlock.records import check_row, order_row, position_rows, status_rows
-from interlock.runtime.board import Board
+from interlock.runtime.board import VERDICTS_KEPT, Board
 from interlock.runtime.clock import WALL
 
 SHOWN_AGAIN = (Verdict, OrderFilled, AlertAccepted, AlertRefused, AlertDuplicate, RouteRefused, Intent, ClosedTrade, Alarm,
@@ -67,6 +71,9 @@ class BoardFeed:
         self._cancelled: dict[str, int] = {}           # by reach, orders that the kill asked to go
         self._proved: dict[AccountName, tuple[KillProved, Nanos]] = {}
         self._read: dict[AccountName, Nanos] = {}
+        self._moved: dict[ClientOrderId, None] = {}    # orders that the board does not show as they are now
+        self._is_moved = False                         # and positions
+        self._judged: deque[tuple[int, Nanos, Verdict]] = deque(maxlen=VERDICTS_KEPT)  # verdicts that it does not show yet
         self.progress: Callable[[], float] | None = None   # through a recording; None: no end
         self.rows = 0
 
@@ -75,6 +82,7 @@ class BoardFeed:
         """Begin with what the engine knows already: lanes, accounts, orders, positions, latches; and with the last entries of
         the record, so that a restart does not empty the page."""
         self._engine, self._intake = engine, intake
+        self.board.before_read = self._catch_up
         self.board.set_identity(self._config.desk.mode, state_id, clock, version, is_simulated)
         for symbol, timeframe in engine.setup.watched:
             instrument = engine.setup.instruments[symbol]
@@ -94,6 +102,7 @@ class BoardFeed:
         engine, intake = self._engine, self._intake
         if engine is None or intake is None:
             return
+        self._catch_up()
         truths = {account: truth_of(engine, account, engine.now) for account in engine.setup.accounts}
         lanes, accounts = status_rows(self._config, engine, intake.fires_left(), truths=truths)
         for lane in lanes:
@@ -149,12 +158,12 @@ class BoardFeed:
                 self._say(ts, f"{payload.strategy} {payload.instrument}: {payload.purpose.value} {payload.side.value}, "
                               f"{payload.why}")
             case Verdict():
-                board.verdict(verdict_row(seq, ts, payload))
+                self._judged.append((seq, ts, payload))
             case AlertAccepted() | AlertRefused() | AlertDuplicate() | RouteRefused():
                 board.alert(alert_row(ts, payload))
             case Attempt():
                 for leg in payload.order.legs:
-                    self._order(engine.execution.orders.by_id(leg.client_order_id))
+                    self._moved[leg.client_order_id] = None
             case OrderFilled():
                 record = engine.execution.orders.by_id(payload.client_order_id)
                 board.fill({"account": payload.account, "instrument": payload.instrument, "side": payload.side.value,
@@ -204,9 +213,9 @@ class BoardFeed:
             case QuestionOpened() | QuestionClosed() | AccountFrozen() | AccountThawed() | LineChanged():
                 self._ask()
             case PositionAdopted():
-                self._positions()
+                self._is_moved = True
             case OrderAdopted():
-                self._order(engine.execution.orders.by_id(payload.client_order_id))
+                self._moved[payload.client_order_id] = None
             case StrategyEnabled():
                 board.alarm_cleared(f"strategy.{payload.lane}.{payload.strategy}")
                 self._ask()
@@ -220,8 +229,8 @@ class BoardFeed:
             case _:
                 pass
         if isinstance(payload, ORDER_REPORTS):
-            self._order(engine.execution.orders.by_id(payload.client_order_id))
-            self._positions()
+            self._moved[payload.client_order_id] = None
+            self._is_moved = True
 
     def bar(self, bar: Bar) -> None:
         """A finished bar, as prices; in playback it is the quote too."""
@@ -240,9 +249,21 @@ class BoardFeed:
         if quote is not None and quote.fresh_until:
             self.on_market(quote)
 
-    def _order(self, record: OrderRecord | None) -> None:
-        if record is not None:
-            self.board.order(order_row(record))
+    def _catch_up(self) -> None:
+        """Show what has moved since somebody last looked."""
+        engine = self._engine
+        if engine is None:
+            return
+        while self._judged:
+            self.board.verdict(verdict_row(*self._judged.popleft()))
+        moved, self._moved = self._moved, {}
+        for key in moved:
+            record = engine.execution.orders.by_id(key)
+            if record is not None:
+                self.board.order(order_row(record))
+        if self._is_moved:
+            self._is_moved = False
+            self._positions()
 
     def _ask(self) -> None:
         """What waits for a person, as it stands now."""

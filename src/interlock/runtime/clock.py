@@ -25,7 +25,8 @@ class WallClock:
 
     kind = WALL
 
-    def __init__(self, floor: Nanos = 0, *, wall: Callable[[], Nanos] | None = None, boot: Callable[[], Nanos] = boot_clock) -> None:
+    def __init__(self, floor: Nanos = 0, *, wall: Callable[[], Nanos] | None = None,
+                 boot: Callable[[], Nanos] = boot_clock) -> None:
         self._now = floor
         self._wall = wall or (lambda: time.time_ns())
         self._boot = boot

@@ -22,7 +22,7 @@ from interlock.model.instrument import Instrument
 from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
 from interlock.model.money import Nanos
 from interlock.ports import Broker, Capabilities
-from interlock.runtime.clock import Clock
+from interlock.runtime.clock import WALL, Clock
 
 MarketMessage = Quote | Trade | MarketState | Bar
 
@@ -95,7 +95,7 @@ def connect_configured(config: Config, setup: Setup, directory: Path | None, clo
         venues.append(Paper(
             table, balances, path=None if directory is None else directory / f"{name}-book.db",
             rules=build.matching_rules(section), plan=build.faults(section), capabilities=capabilities(section), clock=clock,
-            definitions=definitions(section, table), defined=defined(config, setup)))
+            definitions=definitions(section, table), defined=defined(config, setup), is_travelling=clock.kind == WALL))
     return venues
 
 

@@ -67,6 +67,10 @@ class Place:
         """What renews the lease; None where there is none."""
         return None if self.lease is None or self.directory is None else Heartbeat.of(self.directory, self.lease)
 
+    def build(self) -> str:
+        """The source that runs here."""
+        return build_digest()
+
     def committer(self) -> Committer:
         """Who commits to the store, one batch after the other."""
         return Committer(self.store)
@@ -182,7 +186,7 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     unverified = 0 if snapshot is None else snapshot.seq
     if place.lease is not None and place.lease.is_overslept():
         place.lease.retake()           # a long restart; nothing has been written under the old epoch
-    desk.turn(Started(build_digest(), __version__, place.lease_epoch(), signer.public_hex(), begun.is_stopped, opened.cut,
+    desk.turn(Started(place.build(), __version__, place.lease_epoch(), signer.public_hex(), begun.is_stopped, opened.cut,
                       unverified if clock.kind == WALL else 0))
     if opening is not None:
         desk.turn(opening)

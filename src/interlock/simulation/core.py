@@ -84,6 +84,7 @@ SETTLE: Final[Nanos] = 45 * SECOND
 CLOCK: Final[Nanos] = 10 * SECOND
 PING: Final[Nanos] = 2 * SECOND
 RECONCILE: Final[Nanos] = 30 * SECOND
+DAY: Final[Nanos] = 86_400 * SECOND
 STEPS_MAX: Final = 3_000
 _TAKEN: Final = frozenset((Quote, MarketState, Bar))
 
@@ -345,7 +346,7 @@ class Process:
         self.engine = engine = parts.engine(setup, signer)
         self.intake = intake = parts.intake(scenes.intake(scene.name))
         parts.restore(self, engine, intake)
-        scenes.warm(engine, scene.name, run.begins)
+        scenes.warm(engine, run.begins)
         run.record(Recovered(ts=run.now, node="engine", last_seq=self.opened.journal.head[0],
                              state=run.state_before, replayed=_state(engine) if run.state_before else ""))
         run.state_before = ""
@@ -608,7 +609,7 @@ class Run:
         self.rng_net, self.rng_disk = self.streams.of("net"), self.streams.of("disk")
         terms = self.scene.terms
         self.begins = plan.begins or scenes.MOMENTS["tuesday"]
-        sessions = calendar.around(self.begins, scenes.CUT_OFF)
+        sessions = calendar.around(self.begins, scenes.CUT_OFF, 4 + plan.horizon // DAY)
         terms = msgspec.structs.replace(terms, sessions=sessions)
         self.terms = terms
         self.history = History(terms, begins=self.begins, keeps=keeps)

@@ -45,6 +45,7 @@ class AccountTerms(Struct, frozen=True, kw_only=True):
     orders_per_minute: int = 60
     daily_loss: Fraction = Fraction(5_000)         # the venue-side hard limit
     symbols: tuple[str, ...] = ()
+    number: str = ""                   # what the venue calls it, for those who confirm a live one
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -214,6 +215,20 @@ class Node(Event, frozen=True, kw_only=True, tag="node"):
     build: str = ""
     config: str = ""
     detail: str = ""
+
+
+class Opened(Event, frozen=True, kw_only=True, tag="opened"):
+    """How somebody started a process: the mode of its configuration, the phrase that was given, the terminal that they sit at
+    ("": nobody does), whether they only want to look on, and the configuration that they approved."""
+
+    node: str
+    epoch: int
+    mode: str
+    who: str = ""
+    where: str = ""
+    phrase: str = ""
+    wants_watch: bool = False
+    approved: str = ""
 
 
 class Lease(Event, frozen=True, kw_only=True, tag="lease"):

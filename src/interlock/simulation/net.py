@@ -185,8 +185,8 @@ class Net:
         self._connections: list[Connection] = []
         self._numbers: dict[tuple[str, int], int] = {}
         self._trace = hashlib.sha256()
-        self.is_partitioned = False
-        self._held: list[Callable[[], None]] = []
+        self._cut: dict[int, Far] = {}                 # whom nothing reaches, and who reaches nobody
+        self._held: list[tuple[Connection, Callable[[], None]]] = []
         loop.sock = self
 
     @property
@@ -214,8 +214,8 @@ class Net:
         return at
 
     def _land(self, arrive: Callable[[], None], connection: Connection) -> None:
-        if self.is_partitioned:
-            self._held.append(lambda: self._land(arrive, connection))
+        if id(connection.far) in self._cut:
+            self._held.append((connection, arrive))
         else:
             arrive()
 
@@ -223,13 +223,16 @@ class Net:
         """What the network does belongs to no process."""
         contextvars.Context().run(self.loop.call_in, delay, act)
 
-    def partition(self, on: bool) -> None:
-        """Nothing arrives in either direction; when it ends, everything does, in order."""
-        self.is_partitioned = on
-        if not on:
-            held, self._held = self._held, []
-            for land in held:
-                land()
+    def partition(self, on: bool, far: Far | None = None) -> None:
+        """Nothing arrives in either direction, at one venue or (None) at all; when it ends, everything does, in order."""
+        for each in self._listeners.values() if far is None else (far,):
+            if on:
+                self._cut[id(each)] = each
+            else:
+                self._cut.pop(id(each), None)
+        held, self._held = self._held, []
+        for connection, arrive in held:
+            self._land(arrive, connection)
 
     def drop_process(self, owner: Owner) -> None:
         """A process is gone: its kernel closes what it had open."""
@@ -248,7 +251,7 @@ class Net:
             if not done.done():
                 done.set_result(None)
 
-        if not self.is_partitioned:
+        if id(far) not in self._cut:
             self._outside(2 * self.latency(), arrive)
         await done
         if far is None:
@@ -351,6 +354,12 @@ class Gateway:
         self._refuses_until: Nanos = 0
         self.is_dumb = False
         self.throttled_until: Nanos = 0
+        self.environment = "paper_sim"
+
+    @property
+    def endpoint(self) -> str:
+        """Where bytes arrive that are sent here: at a venue that calls itself live, or at one on paper."""
+        return f"live {self.name}" if self.environment == "live" else self.name
 
     # -- connections
 
@@ -395,8 +404,8 @@ class Gateway:
     def _welcome(self, connection: Connection) -> None:
         self._sessions[id(connection)] = connection
         self._tell_line(connection, is_up=True)
-        connection.tell(b'{"welcome":{"session":"trade","environment":"paper_sim","simulator":true,"accounts":[%s]}}\n'
-                        % ",".join(f'"{name}"' for name in self._accounts).encode())
+        connection.tell(b'{"welcome":{"session":"trade","environment":"%s","simulator":true,"accounts":[%s]}}\n'
+                        % (self.environment.encode(), ",".join(f'"{name}"' for name in self._accounts).encode()))
 
     def _tell_line(self, connection: Connection, *, is_up: bool) -> None:
         owner = connection.owner
@@ -422,7 +431,7 @@ class Gateway:
         owner = connection.owner
         if kind != "ping":
             self._tell(Wire(ts=self._now(), node="" if owner is None else owner.name, direction="out", kind=kind, account=account,
-                            body=body, connection=connection.number, arrived=arrives, venue=self.name,
+                            body=body, connection=connection.number, arrived=arrives, venue=self.endpoint,
                             epoch=0 if owner is None else owner.epoch, clock=self._clock()))
 
     def _break(self, connection: Connection, verb: str, arguments: Mapping[str, Any]) -> None:
@@ -435,8 +444,8 @@ class Gateway:
                 connection.is_deaf = True
                 self._net._outside(ns, connection.reset)
             case "net.partition":
-                self._net.partition(True)
-                self._net._outside(ns, lambda: self._net.partition(False))
+                self._net.partition(True, self)
+                self._net._outside(ns, lambda: self._net.partition(False, self))
             case "net.slice":
                 connection.slices = 7
             case "net.latency":                    # this request and, on the same stream, all that follow it

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from interlock.brokers.paper.remote import SocketBroker
+from interlock.brokers.paper.remote import RemotePaper
 from interlock.brokers.paper.socket import SocketLine
+from interlock.brokers.paper.talk import Welcome
 from interlock.brokers.paper.wire import ConnectFailed
 from interlock.config.schema import Config
 from interlock.engine.setup import Setup
@@ -25,7 +27,7 @@ from interlock.engine.step import Engine, unpack
 from interlock.errors import InterlockError, JournalDamaged, LeaseHeld, StorageError
 from interlock.intake.hook import Hook
 from interlock.intake.secret_book import SecretBook
-from interlock.model.command import Command
+from interlock.model.command import Command, ConfirmAccount
 from interlock.model.entry import records
 from interlock.model.ids import AccountName, LaneName
 from interlock.model.instrument import INSTRUMENTS
@@ -38,10 +40,12 @@ from interlock.runtime.clock import WallClock
 from interlock.runtime.connect import Venue
 from interlock.runtime.heartbeat import Heartbeat
 from interlock.runtime.inbox import AlertDoor, CommandDoor
+from interlock.runtime.live import PHRASE, LiveDoor, Start
+from interlock.runtime.slow import SlowChecks
 from interlock.runtime.wiring import Built, Place, build_desk
 from interlock.simulation import core, scenes
 from interlock.simulation.disk import SimLease, SimStore
-from interlock.simulation.history import Beat, Durable, Kept, Lost, Node, Recovered, Seen, Task
+from interlock.simulation.history import Beat, Durable, Kept, Lost, Node, Opened, Recovered, Seen, Task
 from interlock.simulation.loop import Owner, owned
 from interlock.simulation.net import Net, SimSocket
 from interlock.storage.committer import Committer
@@ -53,7 +57,9 @@ if TYPE_CHECKING:
 
 MarketMessage = Quote | Trade | MarketState | Bar
 NEVER: Final[Nanos] = 1 << 62
-ADDRESS: Final = ("127.0.0.1", 8750)
+ADDRESSES: Final = (("127.0.0.1", 8750), ("127.0.0.1", 8751))
+BUSY: Final[Nanos] = 5_000_000_000
+"""How long the journal's writer waits for a file that another program holds, as the product's own does."""
 STOP: Final[Nanos] = 20_000_000_000
 """Within which a process that was asked to stop must have ended."""
 
@@ -75,7 +81,7 @@ class SimCommitter(Committer):
                 await loop.create_future()         # the process did not live to see it
             done: asyncio.Future[None] = loop.create_future()
             self.waiting.append(batch)
-            world.loop.call_in(world.commit_delay(), self._work, batch, done)
+            world.loop.call_in(world.commit_delay() + min(world.locked_for(), BUSY), self._work, batch, done)
             await done
 
     def _work(self, batch: Batch, done: "asyncio.Future[None]") -> None:
@@ -83,7 +89,7 @@ class SimCommitter(Committer):
         if world.point("commit.before"):
             return
         failure = world.commit_fault()
-        error = self._try(batch)
+        error = self._try(batch) if not world.locked_for() else self._give_up()
         if error is None:
             self._node.note_durable()
             if failure == "answer lost":           # it stands, and nobody says so
@@ -93,6 +99,10 @@ class SimCommitter(Committer):
         if error is None and world.point("commit.after"):
             return
         world.loop.call_soon(self._end, done, error)
+
+    def _give_up(self) -> StorageError:
+        self.failure = f"another program held the file for {BUSY / 1e9:.0f} s"
+        return StorageError(self.failure)
 
     def _end(self, done: "asyncio.Future[None]", error: StorageError | None) -> None:
         if not done.done():
@@ -114,6 +124,10 @@ class SimPlace(Place):
     """A state directory on a simulated disk."""
 
     node: Any = None
+
+    def build(self) -> str:
+        build: str = self.node.build
+        return build
 
     def committer(self) -> Committer:
         return SimCommitter(cast(SimStore, self.store), self.node)
@@ -162,35 +176,38 @@ class FeedMarket:
 class SimLine(SocketLine):
     """The product's socket transport over a simulated socket."""
 
-    def __init__(self, net: Net, **options: Any) -> None:
-        super().__init__(*ADDRESS, "trade", monotonic=net.loop.time, **options)
+    def __init__(self, net: Net, address: tuple[str, int], **options: Any) -> None:
+        super().__init__(*address, "trade", monotonic=net.loop.time, **options)
         self._net = net
 
     def _make(self) -> sockets.socket:
         return cast(sockets.socket, SimSocket(self._net))
 
 
-class SimRemote:
-    """A venue behind the simulated network, as the driver knows one."""
+class Broke(RuntimeError):
+    """A task of a process broke, as a plan wanted it."""
 
-    is_simulator = True
 
-    def __init__(self, net: Net, setup: Setup, accounts: tuple[AccountName, ...], capabilities: Capabilities,
-                 wake: Callable[[], None]) -> None:
+class SimRemote(RemotePaper):
+    """The product's remote venue, with its line over the simulated network."""
+
+    def __init__(self, net: Net, address: tuple[str, int], setup: Setup, accounts: tuple[AccountName, ...],
+                 capabilities: Capabilities, wake: Callable[[], None], *, is_live_expected: bool) -> None:
         self.accounts = accounts
-        self.line = SimLine(net)
+        self._is_live_expected = is_live_expected
+        self.line = SimLine(net, address, check=self._look)
         table = {symbol: setup.instruments[symbol] for symbol in scenes.BASE}
         self.broker = SocketBroker(self.line, table, accounts, capabilities, None, wake)
-        self.ping = self.broker.ping
+        self.is_broken = False
+        self.ping = self._ping
 
-    async def open(self) -> None:
-        try:
-            await self.line.reconnect()
-        except ConnectFailed as error:
-            self.broker.tell_line(False, str(error))
+    def _look(self, welcome: Welcome) -> str:
+        return self._check(welcome)
 
-    def close(self) -> None:
-        self.line.close()
+    def _ping(self, ts: Nanos) -> list[Any]:
+        if self.is_broken:
+            raise Broke("a task broke by plan")
+        return self.broker.ping(ts)
 
 
 class Narrow:
@@ -226,6 +243,7 @@ class Engines:
         self.was_asked_to_stop = False
         self.driving: asyncio.Task[None] | None = None
         self._clock = WallClock(wall=world.wall, boot=lambda: world.loop.ns)
+        self.build, self.loaded, self.start_of, self.has_paper_record = world.next_start()
         with owned(self.owner):
             self.task = world.loop.create_task(self._live())
 
@@ -251,8 +269,10 @@ class Engines:
 
     @property
     def line(self) -> Any:
+        """The line to the venue; of several the first that is down."""
         assert self.built is not None
-        return cast(SimRemote, self.built.venues[0]).line
+        lines = [cast(SimRemote, venue).line for venue in self.built.venues]
+        return next((line for line in lines if not line.is_up), lines[0])
 
     @property
     def clock_now(self) -> Nanos:
@@ -272,13 +292,16 @@ class Engines:
 
     def _note(self, what: str, detail: str = "") -> None:
         world = self.world
-        world.record(Node(ts=world.now, node=self.name, what=what, epoch=self.number, build="sim",
-                          config=world.scene.loaded.digest, detail=detail))
+        world.record(Node(ts=world.now, node=self.name, what=what, epoch=self.number, build=self.build,
+                          config=self.loaded.digest, detail=detail))
 
     # -- its life
 
     async def _live(self) -> None:
-        world = self.world
+        world, start = self.world, self.start_of
+        world.record(Opened(ts=world.now, node=self.name, epoch=self.number, mode=self.loaded.config.desk.mode, who=start.who,
+                            where=start.where, phrase=start.phrase or "", wants_watch=start.wants_watch,
+                            approved=start.approved))
         self._note("start")
         try:
             self.lease = lease = world.wiring.lease(SimLease.take(
@@ -302,17 +325,22 @@ class Engines:
         world, scene = self.world, self.world.scene
         if world.point("restart.folding"):
             raise StorageError("the process is gone")
+        if world.locked_for():
+            raise StorageError("the journal is held by another program")
+        if self.has_paper_record:
+            self._build_on_paper()
         self.store = store = world.wiring.store(world.disk, lambda: self.owner.is_dead)
         opened = open_journal(store)
         if opened.journal.head[0] == 0:
-            opened.journal.append(self._clock.now(), Header(scenes.STATE_ID, "paper", "wall", 1))
+            opened.journal.append(self._clock.now(), Header(scenes.STATE_ID, self.loaded.config.desk.mode, "wall", 1))
             store.commit(opened.journal.seal())
         last_seq = store.head()[0]
         self.note_durable()
         place = SimPlace(None, store, cast(Any, self.lease), None, node=self)
-        built = build_desk(scene.loaded, place, self._clock, FeedMarket(self.feed), ends_with_market=False,
-                           snapshot_every=world.snapshot_every, connect=self._connect)
-        scenes.warm(built.engine, scene.name, world.begins)
+        built = build_desk(self.loaded, place, self._clock, FeedMarket(self.feed), ends_with_market=False,
+                           snapshot_every=world.snapshot_every, connect=self._connect, start=self.start_of)
+        scenes.warm(built.engine, world.warm_since())
+        built.engine.watch = SlowChecks(built.desk.inbox.put, now=lambda: world.loop.ns)
         state, at = world.state_before, world.state_seq
         world.record(Recovered(ts=world.now, node=self.name, last_seq=last_seq, state=state if at == last_seq else "",
                                replayed=folded(store, scene, last_seq) if state and at == last_seq else ""))
@@ -330,8 +358,24 @@ class Engines:
     def _connect(  # the line is all that a desk of the world needs
             self, config: Config, setup: Setup, directory: Path | None, clock: AnyClock,  # noqa: ARG002
             wake: Callable[[], None]) -> list[Venue]:
-        accounts = tuple(AccountName(name) for name in config.accounts)
-        return [SimRemote(self.world.net, setup, accounts, self.world.scene.capabilities, wake)]
+        scene = self.world.scene
+        return [SimRemote(self.world.net, address, setup, tuple(map(AccountName, names)), scene.capabilities, wake,
+                          is_live_expected=config.desk.mode == "live")
+                for address, (_, names) in zip(ADDRESSES, scene.venues, strict=False)]
+
+    def _build_on_paper(self) -> None:
+        """Started on a state directory that was begun in the other mode. It raises ConfigError, or somebody trades on it."""
+        world = self.world
+        name = "other.log"
+        store = SimStore(world.disk, name=name, is_fenced=lambda: self.owner.is_dead)
+        opened = open_journal(store)
+        if opened.journal.head[0] == 0:
+            other = "paper" if self.loaded.config.desk.mode == "live" else "live"
+            opened.journal.append(self._clock.now(), Header("another-desk", other, "wall", 1))
+            store.commit(opened.journal.seal())
+        place = SimPlace(None, store, cast(Any, self.lease), None, node=self)
+        build_desk(self.loaded, place, self._clock, FeedMarket(self.feed), ends_with_market=False, connect=self._connect,
+                   start=self.start_of)
 
     async def _serve(self, built: Built, lease: SimLease) -> None:
         """As the service does: the lease is kept, the desk is driven, the first failure of either ends both."""
@@ -349,7 +393,7 @@ class Engines:
             error = task.exception() if task.done() and not task.cancelled() else None
             if error is not None:
                 why = f"{type(error).__name__}: {error}"
-                if not isinstance(error, InterlockError):
+                if not isinstance(error, InterlockError | Broke):
                     world.record(Task(ts=world.now, node=self.name, name="driver" if task is driving else "lease", what="died",
                                       detail=why))
                 break
@@ -500,7 +544,29 @@ class Engines:
         self.do(self.built.driver.stop)
         self.world.at(self.world.now + STOP, lambda: self.world.deadline(self))
 
+    def break_task(self) -> None:
+        """A task beside the decisions raises what nobody expects."""
+        if self.is_ready and self.built is not None:
+            cast(SimRemote, self.built.venues[0]).is_broken = True
+
     # -- the doors
+
+    async def confirm(self, account: str, typed: str, tell: Callable[[Any, Any, Exception | None], None]) -> None:
+        """A person looks at a live account, types its number, and is told what came of it; `tell` hears of the act before."""
+        built = self.built
+        assert built is not None
+        door = LiveDoor(built.watch.shown, built.desk.inbox, tuple(built.setup.accounts), self._clock.now)
+        shown = (await door.look(AccountName(account)))["accounts"]
+        if not shown or shown[0]["confirmed"] or shown[0]["digest"] is None:
+            return
+        command = ConfirmAccount(AccountName(account), typed, shown[0]["digest"])
+        tell(command, None, None)
+        try:
+            outcome = await CommandDoor(self.inbox).submit(command, who="ann", origin="page")
+        except InterlockError as error:
+            tell(command, None, error)
+            return
+        tell(command, outcome, None)
 
     async def post(self, lane: str, body: Mapping[str, Any], answered: Callable[[int, str], None]) -> None:
         """One alert at the hook's own app."""

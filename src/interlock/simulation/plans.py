@@ -147,6 +147,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     visibility: Nanos = 0              # how long the venue's look-ups may miss an order that has arrived
     work: tuple[Work, ...] = ()
     faults: tuple[Fault, ...] = ()
+    sittings: tuple[tuple[Nanos, Nanos], ...] = ()     # when the process runs; empty: all the time
 
     @property
     def cells(self) -> frozenset[tuple[str, str]]:
@@ -277,9 +278,6 @@ VERBS: Final[dict[str, Verb]] = {verb.name: verb for verb in (
     _verb("clock.step", "", scale="world", ms=(-30_000, 30_000)),
     _verb("clock.skew", "", scale="world", ms=(-2_000, 2_000)),
     _verb("clock.suspend", "", scale="world", ms=(5_000, 40_000)),
-    # what the engine depends on beside
-    _verb("dep.notifier", "", scale="world", ms=(1_000, 20_000)),
-    _verb("dep.redis", "", scale="world", ms=(1_000, 20_000)),
     # people and deployment, as faults
     _verb("ops.kill", "", "turn.after", "egress.before_write", "egress.after_write", "commit.before", weight=5),
     _verb("ops.manual_trade", "", weight=2, heals=False, lots=(-2, 2)),
@@ -287,6 +285,8 @@ VERBS: Final[dict[str, Verb]] = {verb.name: verb for verb in (
     _verb("ops.move_stop", "", heals=False, ticks=(-8, 8)),
     _verb("ops.config_change", "", scale="world", heals=False),
     _verb("ops.old_build", "", scale="world", heals=False),
+    _verb("ops.live_endpoint", "", scale="world", ms=(2_000, 8_000)),
+    _verb("ops.live_start", "", scale="world", condition=(0, 7), ms=(4_000, 12_000)),
 )}
 """Everything that a plan may do wrong."""
 
@@ -298,9 +298,9 @@ def verbs(scale: str, *, heals: bool = False) -> tuple[Verb, ...]:
 
 # -- drawing
 
-PROFILES: Final = ("smoke", "merge", "nightly", "liveness", "quiet")
+PROFILES: Final = ("smoke", "merge", "nightly", "liveness", "quiet", "long")
 """What is drawn: `smoke` few faults, `merge` a mixture with a fifth of liveness, `nightly` the same with more faults and longer,
-`liveness` only what heals, `quiet` nothing that goes wrong."""
+`liveness` only what heals, `quiet` nothing that goes wrong, `long` five trading days (in the world alone)."""
 
 _MOMENTS: Final = ("tuesday", "tuesday", "tuesday", "tuesday", "half_day", "close", "evening", "summer_ends", "summer_begins",
                    "abroad")
@@ -355,16 +355,81 @@ def draw(seed: int, profile: str = "merge", scale: str = "core", *, moments: "di
     mode = "liveness" if profile == "liveness" or (profile in ("merge", "nightly") and shape.random() < 0.2) else "safety"
     horizon = shape.randint(14, 40 if profile == "nightly" else 26) * SECOND
     moment = shape.choice(_MOMENTS)
+    if profile == "long":
+        return _long(seed, streams)
     if moments is None:
         from interlock.simulation.scenes import MOMENTS
         moments = MOMENTS
     low = shape.choice((1, 5, 20, 60)) * MILLISECOND
     work = [*_market(workload, horizon), *_alerts(workload, horizon), *_acts(who, horizon, mode)]
     faults = _faults(breaks, horizon, profile, scale, mode)
+    scene = shape.choice(_SCENES)
+    if scale == "world" and profile != "quiet":
+        scene = _where(streams.of("where"), scene, horizon, work, faults)
     return Plan(
-        seed=seed, profile=profile, mode=mode, scale=scale, scene=shape.choice(_SCENES), begins=moments[moment], horizon=horizon,
+        seed=seed, profile=profile, mode=mode, scale=scale, scene=scene, begins=moments[moment], horizon=horizon,
         heal_at=horizon, latency=(low, low + shape.choice((5, 40, 250)) * MILLISECOND),
         visibility=shape.choice((0, 0, 200, 1_400)) * MILLISECOND,
+        work=tuple(sorted(work, key=lambda each: each.at)), faults=tuple(faults))
+
+
+def _where(rng: random.Random, scene: str, horizon: Nanos, work: list[Work], faults: list[Fault]) -> str:
+    """One run in six is of a desk that only whole processes can show: live in rehearsal, or at two venues."""
+    found = rng.choices((scene, "live", "two"), (10, 1, 1))[0]
+    at = rng.randint(3_000, horizon // MILLISECOND - 6_000) * MILLISECOND
+    if found == "live" and rng.random() < 0.7:
+        verb = VERBS[rng.choice(("ops.live_start", "ops.live_start", "ops.live_start", "ops.live_endpoint", "ops.config_change"))]
+        faults.append(_of(rng, AtTime(at), verb))
+    elif found == "two" and rng.random() < 0.6:
+        verb = VERBS[rng.choice(("net.partition", "net.partition", "broker.restart", "net.reset"))]
+        faults.append(_of(rng, AtTime(at), verb))
+        work.append(Work(at + rng.randint(0, 900) * MILLISECOND, "person.flatten", {"account": "", "who": "ann"}))
+    return found
+
+
+_LONG: Final[tuple[tuple[str, ...], ...]] = (
+    ("2023-11-02", "2023-11-03", "2023-11-06", "2023-11-22", "2023-11-24"),
+    ("2024-03-07", "2024-03-08", "2024-03-11", "2024-03-12", "2024-07-03"))
+"""Five trading days each: a weekend in which the clocks are set, and a day that ends early."""
+_SUNDAYS: Final = {"2023-11-03": "2023-11-05", "2024-03-08": "2024-03-10"}
+
+
+def _long(seed: int, streams: Streams) -> Plan:
+    """Five trading days, of which a process lives through the hours that matter: the morning, the close, the evening's open. In
+    between it is off, positions stay, day orders expire, the venue is started anew each night."""
+    from datetime import date
+
+    from interlock.simulation.oracles import calendar
+    shape, rng, breaks = streams.of("shape"), streams.of("workload"), streams.of("faults")
+    days = _LONG[shape.randrange(len(_LONG))]
+    begins = calendar.at(date.fromisoformat(days[0]), 9, 9)
+    sittings: list[tuple[Nanos, Nanos]] = []
+    work: list[Work] = []
+    faults: list[Fault] = []
+    known = tuple(verb for verb in verbs("world", heals=True) if not verb.name.startswith(("ops.live", "clock.")))
+    for name in days:
+        day = date.fromisoformat(name)
+        _, close = calendar.session(day)
+        evening = date.fromisoformat(_SUNDAYS.get(name, name))
+        for start, length in ((calendar.at(day, 9, 10), rng.randint(30, 50) * SECOND), (close - 40 * SECOND, 58 * SECOND),
+                              (calendar.at(evening, 16, 59) + 50 * SECOND, rng.randint(30, 45) * SECOND)):
+            if name == days[-1] and start > close:
+                continue                                # the run ends with the last close
+            at = start - begins
+            sittings.append((at, at + length))
+            work += [Work(at + each.at, each.kind, each.args) for each in (*_market(rng, length), *_alerts(rng, length))]
+            for _ in range(breaks.choice((0, 0, 1, 1, 2))):
+                verb = breaks.choices(known, [each.weight for each in known])[0]
+                faults.append(_of(breaks, AtTime(at + breaks.randint(5, 28) * SECOND), verb))
+        night = calendar.at(evening, 16, 30) - begins
+        work += [Work(night - 20 * 60 * SECOND, "price", {"symbol": symbol, "ticks": rng.randint(-30, 30)})
+                 for symbol in ("MES", "MNQ")]
+        faults.append(Fault(AtTime(night), "broker.restart", {"ms": 90_000, "account": "alfa"}))
+    horizon = sittings[-1][1]
+    low = shape.choice((1, 5, 20)) * MILLISECOND
+    return Plan(
+        seed=seed, profile="long", mode="safety", scale="world", scene=shape.choice(("brackets", "brackets", "single", "two")),
+        begins=begins, horizon=horizon, heal_at=horizon, latency=(low, low + 40 * MILLISECOND), sittings=tuple(sittings),
         work=tuple(sorted(work, key=lambda each: each.at)), faults=tuple(faults))
 
 

@@ -120,8 +120,9 @@ STRATEGIES = {"main": (("trend", "trend-1", "MES"), ("swing", "swing-1", "MNQ"))
 BARS = 500
 _WAVE = (0, 1, 2, 3, 2, 1, 0, -1, -2, -3, -2, -1)
 
-NAMES = ("brackets", "single", "pair")
-"""A venue that links exits by itself; one that takes single orders only; the same where an emulated pair may rest."""
+NAMES = ("brackets", "single", "pair", "live", "two")
+"""A venue that links exits by itself; one that takes single orders only; the same where an emulated pair may rest; a live desk
+in rehearsal; two venues, each with accounts of its own. The last two need processes, so only the world has them."""
 
 MOMENTS: dict[str, Nanos] = {
     "tuesday": calendar.at(date(2023, 11, 21), 9, 10),
@@ -145,6 +146,12 @@ class Scene(Struct, frozen=True):
     terms: Terms
     digest: str
     canonical: str
+    changed: Loaded                    # the same with one number changed
+    venues: tuple[tuple[str, tuple[str, ...]], ...] = (("paper", ("alfa", "beta", "gama")),)
+
+    @property
+    def is_live(self) -> bool:
+        return self.loaded.config.desk.mode == "live"
 
 
 @cache
@@ -165,9 +172,14 @@ def intake(name: str) -> Intake:
 @cache
 def scene(name: str) -> Scene:
     """The scene of a name, made once per process."""
-    brackets, pair = name == "brackets", name == "pair"
+    brackets, pair = name not in ("single", "pair"), name == "pair"
     word = {True: "true", False: "false"}
     text = _TEXT.format(brackets=word[brackets], replace=word[brackets], pair=word[pair])
+    if name == "live":
+        text = _made_live(text)
+    elif name == "two":
+        text = text.replace('[accounts.gama]\nbroker = "paper"', '[accounts.gama]\nbroker = "other"')
+        text += _OTHER
     loaded = load_text(text, f"scene {name}", {})
     setup = build.setup(loaded.config, digest=loaded.digest, epoch=1, state_id=STATE_ID, clock=WALL, is_simulated=False,
                         fed=tuple((symbol, MINUTE) for symbol in BASE))
@@ -175,13 +187,33 @@ def scene(name: str) -> Scene:
     accounts = {
         account: AccountTerms(account=account, cash=Fraction(cash), has_native_brackets=brackets, pair_may_rest=pair,
                               position_max=Fraction(position), notional_max=Fraction(120_000), orders_per_minute=12,
-                              daily_loss=Fraction(400))
+                              daily_loss=Fraction(400), number=f"V-{account}")
         for account, cash, position in (("alfa", 50_000, 4), ("beta", 50_000, 4), ("gama", 30_000, 3))}
     terms = Terms(
         contracts=CONTRACTS, accounts=accounts, lanes={"main": ("alfa", "beta"), "side": ("gama",)},
         checks=_checks(setup), cooldown=MINUTE, opposite_wait=10 * SECOND, entries_per_day=4, losses_in_a_row=2,
-        daily_loss_share=Fraction(3, 1000), positions=4, all_orders_per_minute=24)
-    return Scene(name, loaded, setup, capabilities, terms, loaded.digest, loaded.canonical)
+        daily_loss_share=Fraction(3, 1000), positions=4, all_orders_per_minute=24, is_live=name == "live")
+    changed = load_text(text.replace('risk_per_trade = "90"', 'risk_per_trade = "89"'), f"scene {name}, changed", {})
+    venues = (("paper", ("alfa", "beta")), ("other", ("gama",))) if name == "two" else (("paper", tuple(accounts)),)
+    return Scene(name, loaded, setup, capabilities, terms, loaded.digest, loaded.canonical, changed, venues)
+
+
+_OTHER = """
+[brokers.other]
+kind = "paper"
+visibility_delay_ms = 1500
+"""
+
+
+def _made_live(text: str) -> str:
+    """The same desk in rehearsal: a venue that calls itself live, accounts with their numbers, the calendar that live needs."""
+    text = text.replace('mode = "paper"', 'mode = "live"').replace(
+        'kind = "paper"', 'kind = "loopback"\nenvironment = "live"\nport = 8750\ntoken = "venue_token"')
+    for account, cash in (("alfa", 50_000), ("beta", 50_000), ("gama", 30_000)):
+        text = text.replace(f'[accounts.{account}]\nbroker = "paper"\nbalance = "{cash}"',
+                            f'[accounts.{account}]\nbroker = "paper"\nnumber = "V-{account}"')
+    text = text.replace("safe = { ", 'safe = { symbols = ["MES", "MNQ"], ')
+    return text + '[[releases]]\nname = "CPI"\nat = "2024-12-11T08:30:00-05:00"\n'
 
 
 def _checks(setup: Setup) -> dict[str, tuple[str, ...]]:
@@ -200,9 +232,10 @@ class Warmth(Struct, frozen=True):
 
 
 @cache
-def warmth(name: str, begins: Nanos) -> Warmth:
-    """What a process that starts at `begins` has learnt from history; worked out once, for it takes its time."""
-    engine = Engine(scene(name).setup, None)
+def warmth(begins: Nanos) -> Warmth:
+    """What a process that starts at `begins` has learnt from history, in every scene the same; worked out once, for it takes
+    its time."""
+    engine = Engine(scene("brackets").setup, None)
     end = begins - begins % MINUTE
     engine.warm(bar(symbol, end - (BARS - index) * MINUTE, BASE[symbol] + _WAVE[index % len(_WAVE)])
                 for index in range(BARS) for symbol in BASE)
@@ -210,9 +243,9 @@ def warmth(name: str, begins: Nanos) -> Warmth:
                   {symbol: detector.snapshot() for symbol, detector in engine.detectors.items()})
 
 
-def warm(engine: Engine, name: str, begins: Nanos) -> None:
+def warm(engine: Engine, begins: Nanos) -> None:
     """As a start does that has history at hand."""
-    kept = warmth(name, begins)
+    kept = warmth(begins)
     for (symbol, _), table in engine.tables.items():
         table.restore(kept.tables[symbol])
         engine.detectors[symbol].restore(kept.detectors[symbol])

@@ -15,6 +15,8 @@ from interlock.simulation.history import Event, Nanos, Terms, VenueFill, VenueOr
 
 ZERO = Fraction(0)
 DAY: Nanos = 86_400_000_000_000
+SHORT = 12
+"""So much of an order's id is left by a venue that shortens it."""
 
 Push = Callable[[str, str, bytes], None]
 """Takes one report: what it tells ("accepted", "fill" ...), the account, its bytes."""
@@ -115,6 +117,7 @@ class Venue:
         self._multipliers: dict[str, Fraction] = {}        # what a wrong definition tells
         self.rejects_stops = 0             # how many stops are still to be refused
         self.is_dumb = False               # takes nothing in, answers nothing: a gateway that hangs
+        self.environment = "paper_sim"     # what it calls itself
 
     # -- what the outside asks of its ledger (the simulator, never the platform)
 
@@ -125,6 +128,10 @@ class Venue:
     def number(self, account: str) -> str:
         """The account as the venue names it."""
         return self._accounts[account].number
+
+    def renumber(self, account: str, number: str) -> None:
+        """The login reaches another account than it did."""
+        self._accounts[account].number = number
 
     def position(self, account: str, symbol: str) -> Fraction:
         return self._accounts[account].positions.get(symbol, (ZERO, ZERO))[0]
@@ -173,6 +180,8 @@ class Venue:
     def _place(self, kind: str, found: dict[str, Any], faults: Faults) -> bytes:
         account, symbol, legs = str(found["account"]), str(found["symbol"]), list(found["legs"])
         taken = self._failed("gateway error 502") if "broker.accept_then_error" in faults else self._answer("taken")
+        if "broker.truncate_cid" in faults:
+            legs = [leg | {"id": str(leg["id"])[:SHORT]} for leg in legs]
         known = [self._orders.get((account, str(leg["id"]))) for leg in legs]
         if any(known):
             for leg, order in zip(legs, known, strict=True):
@@ -314,7 +323,7 @@ class Venue:
                         "multiplier": text(contract.multiplier * multiplier), "currency": "USD"}
                        for contract in self._terms.contracts.values()]
         return self._answer("account", account=name, number=account.number, cash=text(account.cash), currency="USD",
-                            positions=positions, orders=orders, fills=fills, environment="paper_sim", definitions=definitions,
+                            positions=positions, orders=orders, fills=fills, environment=self.environment, definitions=definitions,
                             simulator=True)
 
     # -- the market

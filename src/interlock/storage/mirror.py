@@ -101,8 +101,8 @@ class Mirror:
         except OSError as error:
             self._failure = fallback("mirror.behind", WARNING, self._behind(error))
         except msgspec.DecodeError as error:
-            self._failure = fallback("mirror.unreadable", WARNING, f"{self._directory}: {ORDERS} or {TRADES} hold what is none of "
-                                     f"ours ({error}); rebuild them")
+            self._failure = fallback("mirror.unreadable", WARNING, f"{self._directory}: {ORDERS} or {TRADES} hold what is none "
+                                     f"of ours ({error}); rebuild them")
         else:
             self._failure = None
         return self._failure

@@ -28,6 +28,7 @@ class Paper:
         capabilities: what the venue offers; without native brackets or replacing, `encode` refuses them.
         definitions: what it tells of instruments otherwise than it trades them.
         defined: of which instruments a read holds the definition, beside those that the account holds; None: of all.
+        is_travelling: whether the bytes of a request reach the venue a little after they have left (see Wire).
     """
 
     is_simulator = True
@@ -36,12 +37,12 @@ class Paper:
                  path: Path | str | None = None, rules: Rules | None = None, plan: Plan | None = None,
                  capabilities: Capabilities = CAPABILITIES, when_closed: Literal["queue", "reject"] = "queue",
                  clock: Clock | None = None, definitions: Mapping[str, DefinitionFrame] | None = None,
-                 defined: Collection[str] | None = None) -> None:
+                 defined: Collection[str] | None = None, is_travelling: bool = False) -> None:
         self.accounts = tuple(AccountName(name) for name in balances)
         self.venue = PaperVenue(instruments, balances, book=None if path is None else SqliteBook(path), rules=rules,
                                 plan=plan, when_closed=when_closed, visibility=capabilities.visibility_delay,
                                 clock=clock, definitions=definitions)
-        self.wire = Wire(self.venue, self.venue.schedule, plan)
+        self.wire = Wire(self.venue, self.venue.schedule, plan, is_travelling=is_travelling)
         self.venue.listen(self.wire.push)
         self.broker = PaperBroker(self.wire, instruments, self.accounts, capabilities, defined)
         self.on_market = self.venue.on_market

@@ -40,6 +40,13 @@ def around(ts: int, cut_off: int, days: int = 4) -> tuple[tuple[int, int, int], 
     return tuple(found)
 
 
+def day_end(ts: int) -> int:
+    """When the trading day that a moment counts to ends: the next 17:00 in Chicago."""
+    here = datetime.fromtimestamp(ts // SECOND, UTC).astimezone(CHICAGO)
+    end = at(here.date(), 17)
+    return end if ts < end else at(here.date() + timedelta(days=1), 17)
+
+
 def trading_day(ts: int) -> date:
     """The trading day that a moment counts to: from 17:00 in Chicago on it is the next one."""
     here = datetime.fromtimestamp(ts // SECOND, UTC).astimezone(CHICAGO)

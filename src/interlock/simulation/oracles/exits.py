@@ -39,6 +39,8 @@ class NeverThroughZero(Oracle):
         facts, key = self.facts, (message.account, message.symbol)
         held = facts.told_positions.get(key, ZERO)
         leg = message.legs[0]
+        if leg.purpose == "flatten" and leg.side * held >= 0:
+            held = facts.listed(key)           # a person's flatten closes what the venue lists, whatever the executions make
         self._exiting.pop(key, None)
         if leg.side * held >= 0:
             yield (f"{message.id} is to {leg.role} {leg.quantity} in {message.account}, which was told to hold {held} "

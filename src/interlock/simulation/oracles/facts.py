@@ -37,7 +37,7 @@ from interlock.model.record import (
     Started,
     TierChanged,
 )
-from interlock.model.report import AccountRead, LineChanged, OrderFilled
+from interlock.model.report import AccountRead, LineChanged, OrderAccepted, OrderFilled
 from interlock.model.signal import AlertAccepted, Intent
 from interlock.model.verdict import Verdict
 from interlock.simulation.history import (
@@ -102,7 +102,7 @@ class Told:
     """One leg that was written, and what the engine has been told of it since."""
 
     __slots__ = ("account", "filled", "group", "id", "is_acknowledged", "is_reduce_only", "leg", "message", "outcome", "parent",
-                 "quantity", "replaces", "symbol", "ts", "ts_answered", "ts_ended", "wire")
+                 "quantity", "recorded", "replaces", "symbol", "ts", "ts_answered", "ts_ended", "wire")
 
     def __init__(self, message: OrderMessage, index: int, ts: Nanos, wire: Wire, *, is_native: bool) -> None:
         leg = message.legs[index]
@@ -111,6 +111,7 @@ class Told:
         self.parent = message.id if index else ""
         self.group = message.id if is_native and index else leg.id     # the venue lets one exit of a bracket fill
         self.quantity, self.filled = leg.quantity, ZERO
+        self.recorded = leg.quantity       # as the record has it: what outlives the process that was told another
         self.is_reduce_only = leg.is_reduce_only
         self.replaces = message.replaces
         self.is_acknowledged = False
@@ -163,6 +164,7 @@ class Facts:
         self.quotes: dict[str, tuple[Nanos, Quote]] = {}   # as delivered to the engine
         self.states: dict[str, MarketState] = {}
         self.bars: dict[str, Bar] = {}
+        self.ts_bars: dict[str, Nanos] = {}                # when the last one was delivered
         # the record
         self.entries: list[Kept] = []
         self.by_seq: dict[int, Kept] = {}
@@ -200,6 +202,7 @@ class Facts:
         self.ts_whole: Nanos = 0                           # since when process and line are up without a break
         self.is_whole = False
         self.is_ready = False
+        self.is_stalled = False            # a commit is kept waiting by its disk; nothing is decided meanwhile
         self.cash: dict[str, Fraction] = {}                # told: money that executions moved, less fees
         self.is_healed = False
         self.tiers: dict[str, int] = {}
@@ -229,6 +232,9 @@ class Facts:
         """A look-up was asked after the venue must have shown the order, and answered that there is none."""
         if leg.is_acknowledged:
             return False                       # it has turned up since
+        parent = self.told.get((leg.account, leg.parent)) if leg.parent else None
+        if parent is not None and self.is_proven_missing(parent):
+            return True                        # a message arrives whole or not at all
         return any(asked >= leg.ts + self.terms.visibility for asked in self.missed.get((leg.account, leg.id), ()))
 
     def never_sent(self, leg: Told, ts: Nanos) -> bool:  # noqa: ARG002
@@ -267,6 +273,18 @@ class Facts:
     def is_open_question(self, account: str) -> bool:
         return any(question.account == account for _, question in self.questions.values())
 
+    def listed(self, key: Key) -> Fraction:
+        """What the venue's last whole answer says is held, and the executions that it tells to be of later."""
+        read = self.reads.get(key[0])
+        if read is None:
+            return ZERO
+        total = sum((frames.number(each["quantity"]) for each in read[1]["positions"] if each["symbol"] == key[1]), ZERO)
+        known = {fill["execution"] for fill in read[1]["fills"]}
+        for (account, execution), found in self.told_executions.items():
+            if account == key[0] and found["symbol"] == key[1] and execution not in known and found["ts"] > read[1]["ts"]:
+                total += frames.number(found["quantity"]) * {"buy": 1, "sell": -1}[found["side"]]
+        return total
+
     def was_accepted(self, account: str) -> bool:
         """A person has said that a difference of this account may stand."""
         return any(name.startswith(f"drift.{account}") for name in self.answered)
@@ -283,8 +301,8 @@ class Facts:
         by a quote that only an earlier process has seen."""
         for (name, symbol), quantity in self.told_positions.items():
             if name == account and quantity:
-                at, bar = self.quotes.get(symbol, (0, None))[0], self.bars.get(symbol)
-                if at < self.ts_started or (bar is not None and bar.ts_known >= at):
+                at = self.quotes.get(symbol, (0, None))[0]
+                if at < self.ts_started or self.ts_bars.get(symbol, -1) >= at:
                     return True
         return False
 
@@ -452,6 +470,8 @@ class Facts:
             if (account, execution) not in self.booked:
                 del self.told_executions[account, execution]
                 self._untell(found, ts)
+        for leg in self.told.values():
+            leg.quantity = leg.recorded
 
     def _untell(self, found: dict[str, Any], ts: Nanos) -> None:
         account, quantity, side = found["account"], frames.number(found["quantity"]), {"buy": 1, "sell": -1}[found["side"]]
@@ -495,7 +515,7 @@ class Facts:
         elif isinstance(message, MarketState):
             self.states[message.instrument] = message
         elif isinstance(message, Bar):
-            self.bars[message.instrument] = message
+            self.bars[message.instrument], self.ts_bars[message.instrument] = message, event.ts
 
     # -- processes
 
@@ -503,6 +523,7 @@ class Facts:
         self.is_up[event.node], self.ts_node[event.node] = event.what, event.ts
         self.epochs[event.node] = event.epoch
         if event.node == "engine":
+            self.is_stalled = self.is_stalled and event.what not in ("start", "crash", "exit")
             if event.what == "start":
                 self._forget(event.ts)
                 self.ts_started = event.ts
@@ -510,8 +531,8 @@ class Facts:
             self._look(event.ts)
 
     def _look(self, ts: Nanos) -> None:
-        """Whole: the process runs and every line is up; deadlines count from when that began."""
-        is_whole = self.is_ready and all(is_up for _, is_up, _ in self.connections.values())
+        """Whole: the process runs, its disk answers and every line is up; deadlines count from when that began."""
+        is_whole = self.is_ready and not self.is_stalled and all(is_up for _, is_up, _ in self.connections.values())
         if is_whole and not self.is_whole:
             self.ts_whole = ts
         self.is_whole = is_whole
@@ -522,6 +543,13 @@ class Facts:
 
     def _on_fault(self, event: FaultDone) -> None:
         self.faults[event.verb] = event.ts
+        if event.verb == "disk.slow":
+            self._stall(True, event.ts)
+
+    def _stall(self, is_stalled: bool, ts: Nanos) -> None:
+        if is_stalled is not self.is_stalled:
+            self.is_stalled = is_stalled
+            self._look(ts)
 
     def _on_phase(self, event: Phase) -> None:
         if event.what == "healed":
@@ -536,6 +564,7 @@ class Facts:
     # -- the record
 
     def _on_durable(self, event: Durable) -> None:
+        self._stall(False, event.ts)
         self._before_batch, self._batch = dict(self.booked_positions), []
         for kept in event.entries:
             self.entries.append(kept)
@@ -603,6 +632,10 @@ class Facts:
                 self.recorded_reads[account_read.account] = ts, account_read
             case OrderFilled() as fill:
                 self._book(fill, kept.seq)
+            case OrderAccepted(quantity=quantity) as accepted if quantity is not None:
+                leg = self.told.get((accepted.account, accepted.client_order_id))
+                if leg is not None:
+                    leg.recorded = Fraction(quantity)
             case Intent() as intent:
                 self.intents[intent.signal_id] = intent
             case ExitBegun() as begun:

@@ -98,7 +98,8 @@ class HonestMoney(Oracle):
 
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
-        self._day: dict[str, tuple[object, Fraction]] = {}         # account -> trading day, result at its start
+        self._base: dict[str, Fraction] = {}           # by account: its result when the trading day began
+        self._next_day: Nanos = 0
         self._changed: Nanos = 0
 
     def on(self) -> dict[type[Event], Handler]:
@@ -106,19 +107,19 @@ class HonestMoney(Oracle):
 
     def _seen(self, event: Seen) -> Sentences:
         self._changed = event.ts
-        self._roll(event.ts)
         return ()
 
-    def _roll(self, ts: Nanos) -> None:
-        day = calendar.trading_day(ts)
-        for account in self.terms.accounts:
-            known = self._day.get(account)
-            if known is None or known[0] != day:
-                self._day[account] = day, self.facts.pnl(account) or ZERO
+    def at_time(self, ts: Nanos) -> Sentences:
+        """A trading day begins when the clock says so, before anything that happens in it."""
+        if ts >= self._next_day:
+            if self._next_day:
+                self._base = {account: self.facts.pnl(account) or ZERO for account in self.terms.accounts}
+            self._next_day = calendar.day_end(ts)
+        return ()
 
     def _today(self, account: str) -> Fraction | None:
         total = self.facts.pnl(account)
-        return None if total is None else total - self._day.get(account, (None, ZERO))[1]
+        return None if total is None else total - self._base.get(account, ZERO)
 
     def _wire(self, event: Wire) -> Sentences:
         if event.direction == "in":
