@@ -9,9 +9,11 @@ SEEDS ?= 2000
 FROM ?= 0
 PROFILE ?= merge
 SCALE ?= core
+TARGET ?=
+LIMIT ?= 0
 STATIC := src/interlock/web/static/index.html
 
-.PHONY: setup dashboard run test lint bench bench-peers crash lock simulate clean
+.PHONY: setup dashboard run test lint bench bench-peers crash lock simulate mutate clean
 
 setup: $(VENV)/.ready $(STATIC)
 
@@ -49,6 +51,9 @@ bench-peers: setup
 
 simulate: setup
 	$(VENV)/bin/interlock simulate --seeds $(SEEDS) --from $(FROM) --profile $(PROFILE) --scale $(SCALE)
+
+mutate: setup
+	$(PY) -m tools.mutate $(if $(TARGET),$(TARGET),--all) --limit $(LIMIT)
 
 crash: setup
 	$(PY) -m tests.process.crash --kills 200

@@ -10,7 +10,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,9 +40,15 @@ class Mutant:
         return f"{where}: {self.before} -> {self.after}" + (f" ({self.repeat})" if self.repeat > 1 else "")
 
 
+@cache
+def text_of(root: Path, path: str) -> str:
+    """Read once, so that an edit meanwhile does not mix two versions."""
+    return (root / path).read_text()
+
+
 def mutants(root: Path, path: str) -> list[Mutant]:
     """Every change of one module, in the order of its lines."""
-    tree = ast.parse((root / path).read_text())
+    tree = ast.parse(text_of(root, path))
     parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
     found = []
     for number, node in enumerate(ast.walk(tree)):
@@ -52,7 +58,8 @@ def mutants(root: Path, path: str) -> list[Mutant]:
             shown = _shown(node, parents)
             before, after = _spell(shown), _spell(_changed(shown, node, change))
             if before != after:
-                found.append(Mutant(path, node.lineno, *_header(node, parents), _within(node, parents), before, after, number, order))
+                found.append(Mutant(path, node.lineno, *_header(node, parents), _within(node, parents), before, after, number,
+                                    order))
     found.sort(key=lambda mutant: mutant.line)
     seen: Counter[str] = Counter()
     for at, mutant in enumerate(found):
@@ -63,7 +70,7 @@ def mutants(root: Path, path: str) -> list[Mutant]:
 
 def tree_of(root: Path, mutant: Mutant) -> ast.Module:
     """The module with the change made."""
-    tree = ast.parse((root / mutant.path).read_text())
+    tree = ast.parse(text_of(root, mutant.path))
     node = next(node for number, node in enumerate(ast.walk(tree)) if number == mutant.node)
     changed = _changed(tree, node, list(_changes(node))[mutant.change])
     assert isinstance(changed, ast.Module)

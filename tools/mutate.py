@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for test in outcome.set_aside:
             print(f"  set aside, fails without a change: {test}")
         for mutant in new:
-            print(f"  {mutant.line}: {mutant.key}" + ("  [never imported]" if mutant.key in outcome.never_served else ""), flush=True)
+            note = "  [no test imports the module]" if mutant.key in outcome.never_served else ""
+            print(f"  {mutant.line}: {mutant.key}{note}", flush=True)
         result[name] = {"mutants": len(chosen), "noticed": outcome.noticed_by, "set_aside": outcome.set_aside,
                         "accepted": [mutant.key for mutant in survivors if mutant.key in reasons],
                         "survivors": [{"mutant": mutant.key, "line": mutant.line} for mutant in new]}

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
-from tools.mutants import Mutant, tree_of
+from tools.mutants import Mutant, text_of, tree_of
 
 SURVIVED, NOTICED, UNSERVED, BROKEN = 0, 1, 3, 4
 MEMORY: Final = 16 << 30
@@ -124,9 +124,10 @@ def _forked(run: Callable[[], int], place: Path, is_limited: bool) -> int:
         status = run()
     except MemoryError:
         status = NOTICED
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         (place / "said").write_text(traceback.format_exc())
-    os._exit(status)
+    finally:
+        os._exit(status)
 
 
 class _Say:
@@ -146,11 +147,12 @@ def _pytest(root: Path, tests: Sequence[str], plugins: Sequence[object]) -> int:
                               suppress_health_check=list(HealthCheck))
     settings.load_profile("mutants")
     os.chdir(root)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-        status = int(pytest.main(["-o", "addopts=", "--import-mode=importlib", "-s", "-p", "no:terminal", "-p", "no:cacheprovider",
-                                  "-p", "no:xdist", "-p", "no:cov", "-p", "no:pytest_cov", "-p", "no:faulthandler", *tests],
-                                 plugins=list(plugins)))
+        status = int(pytest.main([
+            "-o", "addopts=", "--import-mode=importlib", "-s", "-p", "no:terminal", "-p", "no:cacheprovider",
+            "-p", "no:faulthandler", "-p", "_hypothesis_pytestplugin", *tests], plugins=list(plugins)))
     if status in (3, 4, 5):
         raise RuntimeError(f"pytest ended with {status}\n{text.getvalue()}")
     return status
@@ -177,7 +179,7 @@ class _Stop:
 
 
 def _run(items: Sequence[Any]) -> None:
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip(items, (*items, None)[1:], strict=True):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
 
@@ -227,11 +229,11 @@ class _Session(_Stop):
     def _baseline(self, items: Sequence[Any]) -> int:
         """Every test twice: watched, for the lines it reaches, and not watched."""
         seconds, reached = [], []
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in zip(items, (*items, None)[1:], strict=True):
             self._lines.start()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             reached.append(self._lines.stop())
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in zip(items, (*items, None)[1:], strict=True):
             began = time.monotonic()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             seconds.append(time.monotonic() - began)
@@ -270,7 +272,7 @@ class _Lines:
 
     def stop(self) -> set[tuple[str, int]]:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
         return self._seen
 
     def _called(self, frame: FrameType, event: str, argument: object) -> Any:
@@ -297,7 +299,7 @@ def _exchanged(source: Path, mutant: Mutant, functions: dict[tuple[str, str, int
                ) -> list[tuple[FunctionType, CodeType]] | None:
     """What gets which code; None where the change is not one inside functions that are there already."""
     file = str(source / mutant.path)
-    plain = compile(ast.parse((source / mutant.path).read_text()), file, "exec", dont_inherit=True)
+    plain = compile(ast.parse(text_of(source, mutant.path)), file, "exec", dont_inherit=True)
     pairs = _differing(plain, compile(tree_of(source, mutant), file, "exec", dont_inherit=True))
     if not pairs:
         return None

@@ -194,8 +194,8 @@ def test_where_it_moves_between_look_and_word_a_person_looks_again(desk: Running
     assert shown.exit_code == 0, shown.output
     assert "the state has moved meanwhile" in shown.stderr
     assert "2; the broker says 4" in shown.stderr
-    assert [each.seen for each in desk.given] == [command.seen, desk.questions[0].digest if words[0] != "flatten"
-                                                  else digest_of(desk.positions)]
+    assert [getattr(each, "seen", None) for each in desk.given] == [
+        command.seen, digest_of(desk.positions) if words[0] == "flatten" else desk.questions[0].digest]
 
 
 @pytest.mark.parametrize(("words", "says"), [

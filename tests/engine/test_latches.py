@@ -1,5 +1,7 @@
 """What is set stays set until the one thing that lifts it; a snapshot and a fold of the record agree."""
 
+from decimal import Decimal
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,7 +9,7 @@ from interlock.engine.latches import Latches
 from interlock.model.command import AccountDisabled, AccountEnabled, Killed, Released
 from interlock.model.ids import AccountName, LaneName
 from interlock.model.record import AccountFrozen, AccountThawed, Started
-from interlock.model.report import LineChanged
+from interlock.model.report import AccountRead, LineChanged
 
 A, B = AccountName("a"), AccountName("b")
 LANE = LaneName("main")
@@ -71,3 +73,33 @@ def test_a_snapshot_anywhere_and_the_rest_of_the_record_come_to_the_same(payload
         second.apply(payload, ts)
 
     assert state(second) == state(whole)
+
+
+def read_of(account):
+    return AccountRead(account=account, connection=1, account_id="1", environment="paper_sim", endpoint="paper", currency="USD",
+                       cash=Decimal(1), positions=(), orders=(), fills=(), ts_event=1)
+
+
+def test_an_account_that_is_configured_no_more_stops_no_start_and_forgets_nothing():
+    before = Latches((A, B))
+    before.apply(AccountFrozen(B, "offline", "lost"), 1)
+    body = before.snapshot()
+    without = Latches((A,))
+    without.restore(body)
+    without.apply(read_of(B), 2)
+    without.apply(Started("", "", 0, {}, True), 3)
+    assert not without.is_frozen_for(B, "start_gate"), "nobody waits for it"
+
+    again = Latches((A, B))
+    again.restore(without.snapshot())
+    assert again.is_frozen_for(B, "offline"), "what stopped it stops it when it is back"
+
+
+def test_what_an_earlier_start_had_to_check_is_no_matter_of_this_one():
+    latches = Latches((A,))
+    latches.apply(Started("", "", 0, {}, True, 0, 5), 1)
+    assert latches.is_frozen_for(A, "unverified")
+
+    latches.apply(Started("", "", 0, {}, True, 0, 0), 2)
+
+    assert not latches.is_frozen_for(A, "unverified")

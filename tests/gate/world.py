@@ -14,7 +14,7 @@ from interlock.model.market import Provenance, Quality
 from interlock.model.money import MINUTE, SECOND
 from interlock.model.order import PROFILES, Leg, Order, OrderType
 from interlock.model.signal import AccountIntent, Intent, Purpose, Side, Source
-from interlock.model.verdict import Allow, SizedIntent, Verdict
+from interlock.model.verdict import Allow, Sized, SizedIntent, Verdict
 from interlock.model.view import (
     AccountView,
     DecisionView,
@@ -193,3 +193,23 @@ def refusals(verdict: Verdict) -> dict[str, str]:
 
 def allows(verdict: Verdict, check: str) -> bool:
     return any(answer.check == check and isinstance(answer.verdict, Allow) for answer in verdict.answers)
+
+
+def told(check: Any, view: GateView | None = None, intent: AccountIntent | None = None, *, quantity: str = "5",
+         risk: str = "108.70", symbol: str = "", **wish: Any) -> Any:
+    """One check's answer, for a size that is given and not computed."""
+    view = view or a_view()
+    sized = Sized(instrument=symbol or view.instrument.symbol, quantity=D(quantity), risk=D(risk), risk_per_unit=D("21.74"),
+                  why="by hand")
+    return check.check(SizedIntent(intent or asked(view, **wish), sized), view)
+
+
+def code(answer: Any) -> str:
+    """"" where it allows."""
+    return getattr(answer, "code", "")
+
+
+def numbers(answer: Any) -> dict[str, Any]:
+    """What was compared, of an answer that allows."""
+    assert code(answer) == ""
+    return {name: D(value) for name, value in answer.numbers.items()}

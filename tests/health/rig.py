@@ -36,7 +36,7 @@ class Room:
     def sight(self, instrument: str, now: Nanos) -> Sight:
         return Sight(self.quotes.get(instrument), self.is_usable, self.ts_open, self.is_open)
 
-    def risk(self) -> Mapping[tuple[str, AccountName, str], bool]:
+    def risk(self, _account: AccountName | None = None) -> Mapping[tuple[str, AccountName, str], bool]:
         return self.at_risk
 
     def line(self, account: AccountName, now: Nanos) -> tuple[bool, Nanos | None]:

@@ -21,6 +21,7 @@ from interlock.model.command import (
     PositionAdopted,
     QuestionClosed,
     QuestionOpened,
+    Reconcile,
 )
 from interlock.model.ids import AccountName
 from interlock.model.order import OrderType, TimeInForce
@@ -398,3 +399,19 @@ def test_during_undecided_drift_a_strategy_gets_out_of_what_both_books_hold(desk
                if each.order.account == A and each.order.purpose is not Purpose.ENTER]
     assert all(quantity <= 1 for quantity in reduced)
     assert desk.booked().get((A, "MES")) in ("1", None)
+
+
+def test_an_answer_to_what_was_shown_is_void_while_what_differs_now_is_still_young(desk_of):
+    """The broker's book turns the other way between the look and the answer."""
+    desk = drifted(desk_of, "another quantity")
+    shown = desk.questions()[DRIFT]
+    rewrite(desk, "MES", "-1")
+    desk.command(Reconcile(AccountName(A)))
+    desk.go(0.5)
+
+    assert desk.command(Decide(DRIFT, "adopt-broker", shown.digest))["code"] in ("command.no_question", "command.state_moved")
+    assert desk.entries(PositionAdopted) == []
+    assert desk.built.engine.latches.is_frozen_for(A, "drift")
+
+    desk.go(40)
+    assert ("position.MES", "1", "-1") in desk.questions()[DRIFT].state, "it is asked again, on what is now"

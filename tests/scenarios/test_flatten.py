@@ -179,3 +179,20 @@ def test_a_second_command_is_refused_while_the_first_goes_on(desk_of):
     desk.go(1)
     assert {each[1:] for each in results(desk)[2:]} == {("", "flat", "0")}, "there was nothing left"
     assert [alarm for alarm in desk.entries(Alarm) if alarm.key.startswith("flatten.")] == []
+
+
+def test_a_wider_flatten_over_a_narrower_one_counts_its_tries_too(desk_of, monkeypatch):
+    """A venue that refuses every close is not asked for ever."""
+    import interlock.brokers.paper.desk as venue
+    desk, refusal = entered(desk_of), venue.refusal
+    monkeypatch.setattr(venue, "refusal", lambda frame, *rest: "not today" if frame.legs[0].purpose is Purpose.FLATTEN
+                        else refusal(frame, *rest))
+    flatten(desk, A, "MES")
+    desk.go(0.5)
+
+    assert flatten(desk, A)["ok"]
+    desk.go(70)
+
+    assert len(closes(desk)) <= 10, "five of each command at most"
+    assert results(desk) == [(A, "MES", "residual", "1")]
+    assert "flatten.paper-a.MES" in alarms(desk)

@@ -2,15 +2,19 @@
 
 from decimal import Decimal
 
+import pytest
 from msgspec.structs import replace
 from tests.scenarios.desk import Desk, configured, fault
+from tests.scenarios.test_drift import rewrite
 from tests.scenarios.test_when_things_go_wrong import BOTH, EMULATED, PROTECTED, alarms, by_hand
 
 from interlock.brokers.paper.frames import CancelFrame
 from interlock.brokers.paper.frames import encode as encode_frame
 from interlock.model.ids import AccountName
-from interlock.model.record import AlarmCleared, Attempt, ExitBegun
+from interlock.model.record import Alarm, AlarmCleared, Attempt, ExitBegun
+from interlock.model.report import CancelRejected
 from interlock.model.signal import Purpose, Side
+from interlock.storage.lease import overrule
 
 A, B = (AccountName(name) for name in BOTH)
 NAME = f"protection.{A}.MES"
@@ -125,3 +129,32 @@ def test_the_alarm_ends_with_its_cause(desk_of):
     assert desk.positions() == PROTECTED
     raised = [key for key in alarms(desk) if key.startswith("protection.")]
     assert {each.key for each in desk.entries(AlarmCleared)} >= set(raised)
+
+
+@pytest.mark.parametrize("text", [None, configured(replace=EMULATED)], ids=["linked", "emulated"])
+def test_protection_stays_where_somebody_else_has_taken_the_lease(desk_of, text):
+    """What would follow the cancel is refused, so the cancel is."""
+    desk = desk_of(text)
+    desk.post(desk.alert())
+    desk.go(3)
+    assert desk.positions() == PROTECTED
+    overrule(desk.directory, "interlock-kill")
+
+    desk.post(desk.alert("close"))
+    desk.go(3)
+
+    refused = [each.reason for each in desk.entries(CancelRejected)]
+    assert any("safe.lease_moved" in reason for reason in refused)
+    assert {key: quantity for key, quantity in desk.booked().items()} == {(account, "MES"): "1" for account in BOTH}
+    stops = [row for row in desk.paper.venue._floor.rows.values() if row.purpose is Purpose.PROTECT and row.state.name != "CLOSED"]
+    assert len(stops) == 2, "both stand at the venue"
+
+
+def test_what_somebody_else_holds_is_not_called_flat(desk_of):
+    desk = desk_of()
+    desk.go(1)
+    rewrite(desk, "MES", "1")
+    desk.go(75)
+
+    texts = [each.text for each in desk.entries(Alarm) if each.key == "protection.paper-a.MES"]
+    assert texts and not any("an exit order is still live" in text for text in texts)

@@ -9,12 +9,13 @@ way. `asks` changes what reaches the gate, as another strategy would ask it; `sh
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
-from tests.scenarios.conftest import desk_of  # noqa: F401
+from tests.scenarios import conftest
 from tests.scenarios.desk import Desk, configured
 from tests.simulation.planted import Changed
 
@@ -24,28 +25,35 @@ from interlock.gate import judge as judging
 from interlock.gate import sizing
 from interlock.gate.registry import GateRules, Registry
 from interlock.model.account import Truth
-from interlock.model.command import DisableAccount, Flatten, Kill
-from interlock.model.ids import AccountName, LaneName, StrategyName
+from interlock.model.command import Flatten, Kill
+from interlock.model.ids import AccountName, LaneName, SignalId, StrategyName
 from interlock.model.market import MarketState, Provenance
 from interlock.model.money import SECOND
 from interlock.model.order import Profile
-from interlock.model.record import StrategyDisabled
+from interlock.model.record import AccountFrozen, StrategyDisabled
 from interlock.model.report import WriteRefused
-from interlock.model.signal import AccountIntent, Purpose, Source
+from interlock.model.signal import AccountIntent, Intent, Purpose, Source
 from interlock.model.verdict import Refuse, Verdict
 from interlock.simulation.oracles import frames
 
 ALONE = {'accounts = ["paper-a", "paper-b"]': 'accounts = ["paper-a"]'}
 EMULATED = {"has_native_brackets = true ": "has_native_brackets = false "}
-MNQ_TOO = """
+
+
+def also(name: str, symbol: str) -> str:
+    """Another strategy that alerts, of this symbol."""
+    return f"""
 [[lanes.main.alerts]]
-strategy = "second"
-script_id = "second-1"
-source_symbol = "MNQ1!"
-symbol = "MNQ"
-instrument = "MNQ"
+strategy = "{name}"
+script_id = "{name}-1"
+source_symbol = "{symbol}1!"
+symbol = "{symbol}"
+instrument = "{symbol}"
 exit_profile = "bracket"
 """
+
+
+MNQ_TOO = also("second", "MNQ")
 A = AccountName("paper-a")
 replaced = msgspec.structs.replace
 
@@ -65,18 +73,21 @@ class Sent:
 
         wire.request = overheard  # type: ignore[method-assign]
 
-    def count(self, *, entries: bool) -> int:
-        return sum(order.is_entry is entries for order in self.orders)
+    def count(self, purpose: Purpose) -> int:
+        return sum(order.legs[0].purpose == purpose.value for order in self.orders)
 
 
+desk_of = conftest.desk_of
 Act = Callable[[Desk], None]
 _NUMBER = [0]
 
 
 def alert(desk: Desk, action: str = "buy", **changes: Any) -> None:
-    """An alert that the hook takes for a new one."""
+    """An alert that the hook takes for a new one: of a bar of its own."""
     _NUMBER[0] += 1
-    reply = desk.post(desk.alert(action, **({"alert_id": f"alert-{_NUMBER[0]}"} | changes)))
+    at = datetime.fromtimestamp(desk.clock.now() / 1e9 - _NUMBER[0] % 500 / 1e6, tz=UTC)
+    bar = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    reply = desk.post(desk.alert(action, **({"bar_time": bar} | changes)))
     assert reply.body["status"] == "accepted", reply.body
 
 
@@ -121,13 +132,10 @@ def killed(desk: Desk) -> None:
     desk.command(Kill(why="news"))
 
 
-def not_named(desk: Desk) -> None:
-    """The venue has not said what kind of environment it is."""
-    desk.built.engine.latches.lines[A].environment = None
-
-
-def disabled(desk: Desk) -> None:
-    desk.command(DisableAccount(A, "for now"))
+def not_verified(desk: Desk) -> None:
+    """The older part of the record has not been read through yet."""
+    desk.built.desk.turn(AccountFrozen(A, "unverified", "the record before the snapshot is being read"))
+    desk.settle()
 
 
 def strategy_off(desk: Desk) -> None:
@@ -135,16 +143,21 @@ def strategy_off(desk: Desk) -> None:
     desk.settle()
 
 
-class Sick:
+class Told:
+    """A health room that says what it is told to."""
+
+    def __init__(self, tier: int) -> None:
+        self._tier = tier
+
     def tier(self, _lane: Any, _account: Any) -> tuple[int, tuple[str, ...]]:
-        return 3, ("acknowledgements late",)
+        return self._tier, ("acknowledgements late",)
 
     def clock_offset(self) -> int:
         return 0
 
 
 def sick(desk: Desk) -> None:
-    desk.built.engine.views.health = Sick()
+    desk.built.engine.views.health = Told(3)
 
 
 def no_pongs(desk: Desk) -> None:
@@ -176,11 +189,12 @@ def thin(desk: Desk) -> None:
 
 
 def after_a_loss(desk: Desk) -> None:
-    """A round trip that its stop has ended."""
+    """A round trip that its stop has ended; health, which knows of it too, does not look."""
     holds(desk)
     desk.move("MES", "4530")
     desk.go(3)
     assert not desk.positions()
+    desk.built.engine.views.health = Told(0)
 
 
 def rolled(desk: Desk) -> None:
@@ -197,19 +211,32 @@ def offered(desk: Desk) -> None:
     desk.settle()
 
 
-BAR = {"bar_time": "2023-11-21T15:10:00.500000Z"}
-
-
 def used(desk: Desk) -> None:
-    """This bar's signal has been entered and left."""
-    holds(desk, **BAR)
+    """The signal has been entered and left."""
+    holds(desk)
     flat_again(desk)
+
+
+def forgotten(desk: Desk) -> None:
+    """As before, and the last room has no memory of what it wrote."""
+    engine = desk.built.engine
+    route = engine._reactions[Intent]
+    engine._reactions[Intent] = lambda intent, ts: route(
+        intent if intent.purpose is not Purpose.ENTER else replaced(intent, signal_id=SignalId("always the same")), ts)
+    used(desk)
+    desk.safe()._ids.clear()
 
 
 def tripled(asked: Any, view: Any, rules: Any) -> Any:
     """A sizing that has gone wrong."""
     sized = sizing.size(asked, view, rules)
     return replaced(sized, quantity=sized.quantity * 5) if sized.quantity else sized
+
+
+def as_if_verified(view: Any) -> Any:
+    """A broker that proves the account to be a live one, to a desk of paper."""
+    return replaced(view, account=replaced(view.account, truth=Truth.BROKER_VERIFIED),
+                    mark=replaced(view.mark, provenance=Provenance.LIVE))
 
 
 def as_if_live(view: Any) -> Any:
@@ -239,7 +266,8 @@ def unprepared(desk: Desk) -> None:
     engine._reactions[AccountIntent] = lambda asked, ts: engine._judge(asked, ts)
 
 
-def a_target_rests(desk: Desk) -> None:
+def enters(desk: Desk) -> None:
+    """An entry, whose stop and target are sent when it has filled."""
     alert(desk)
     desk.go(6)
 
@@ -258,8 +286,8 @@ def closes(desk: Desk) -> None:
 
 ENTER: dict[str, Row] = {
     "kill": Row(killed),
-    "truth": Row(not_named),
-    "account": Row(disabled),
+    "truth": Row(shows=as_if_verified),
+    "account": Row(not_verified),
     "order.strategy": Row(strategy_off),
     "order.tier": Row(sick, beside=((sizing, "TIERS", (Decimal(1),) * 5),)),
     "phase.1_connection": Row(no_pongs),
@@ -267,15 +295,15 @@ ENTER: dict[str, Row] = {
     "phase.3_daily_loss": Row(gate='daily_loss = "30"\n'),
     "phase.4_regime": Row(no_regime),
     "phase.5_size": Row(beside=((judging, "size", tripled),)),
-    "guard.1_time_window": Row(gate="before_flat_minutes = 600\n"),
+    "guard.1_time_window": Row(gate='[[releases]]\nname = "CPI"\nat = "2023-11-21T10:12:00-05:00"\n'),
     "guard.2_data_quality": Row(halted),
     "guard.3_risk_limits": Row(gate='all_notional = "20000"\n'),
     "guard.4_position_count": Row(lambda desk: holds(desk, strategy="second", script="second-1", symbol="MNQ"),
                                   gate="positions_max = 1\n" + MNQ_TOO),
     "guard.5_directional_concentration": Row(lambda desk: holds(desk, strategy="second", script="second-1", symbol="MNQ"),
                                              gate="group_positions_max = 1\n" + MNQ_TOO),
-    "guard.6_entry_slippage": Row(act=alerts(price="4540", stop="4542", target="4560")),
-    "guard.7_trajectory_alignment": Row(asks=lambda intent: replaced(intent, source=Source.BARS)),
+    "guard.6_entry_slippage": Row(act=alerts(price="4544", stop="4540", target="4560")),
+    "guard.7_trajectory_alignment": Row(act=alerts("sell"), asks=lambda intent: replaced(intent, source=Source.BARS)),
     "guard.8_day_type": Row(asks=lambda intent: replaced(intent, source=Source.OPTIONS), shows=upward),
     "guard.9_degradation": Row(after_a_loss, alerts("sell"), gate="record_trades_min = 1\nopposite_wait_seconds = 1\n"),
     "guard.10_liquidity": Row(thin),
@@ -286,10 +314,10 @@ ENTER: dict[str, Row] = {
     "order.reversal": Row(holds, alerts("sell"), gate="positions_per_underlying_max = 2\nopposite_wait_seconds = 1\n"),
     "order.self_trade": Row(offered, gate="positions_per_underlying_max = 2\n"),
     "order.tick_and_lot": Row(asks=lambda intent: replaced(intent, target=intent.target + Decimal("0.1"))),
-    "order.bracket": Row(act=alerts(target="4549")),
+    "order.bracket": Row(asks=lambda intent: replaced(intent, target=Decimal("4549"))),
     "order.collar": Row(asks=lambda intent: replaced(intent, limit=Decimal("4480"))),
     "order.price_window": Row(lambda desk: desk.move("MES", "4700")),
-    "order.duplicate": Row(used, alerts(**BAR)),
+    "order.duplicate": Row(forgotten),
     "order.rate": Row(replace={'[accounts.paper-a]\nbroker = "paper"\n':
                                '[accounts.paper-a]\nbroker = "paper"\nsafe.orders_per_minute = 1\n'}),
     "order.value_rate": Row(gate='value_per_minute = "20000"\n'),
@@ -306,17 +334,18 @@ EXIT: dict[str, Row] = {
     "exit.position": Row(holds, closes, purpose=Purpose.REDUCE, shows=lambda view: replaced(
         view, account=replaced(view.account, ts_proof=view.now - 31 * SECOND))),
     "exit.never_crosses_zero": Row(unprepared, closes, replace=EMULATED, purpose=Purpose.REDUCE),
-    "order.tick_and_lot": Row(a_target_rests, lambda desk: desk.go(10), replace=EMULATED | {
+    "order.tick_and_lot": Row(act=enters, replace=EMULATED | {
         '[accounts.paper-a]\nbroker = "paper"\n': '[accounts.paper-a]\nbroker = "paper"\npair_may_rest = true\n'},
         purpose=Purpose.TARGET, asks=lambda intent: replaced(intent, target=intent.target + Decimal("0.1"))),
-    "order.wide_collar": Row(a_target_rests, lambda desk: desk.go(10), replace=EMULATED, purpose=Purpose.PROTECT,
+    "order.wide_collar": Row(act=enters, replace=EMULATED, purpose=Purpose.PROTECT,
                              asks=lambda intent: replaced(intent, stop=Decimal("3500"))),
 }
 """The same for what only reduces."""
 
 REGISTRY = Registry(GateRules())
-EVERY = [(profile.value, name) for profile, rows in ((Profile.ENTER, ENTER), (Profile.FLATTEN, EXIT))
-         for name in dict.fromkeys(check.name for source in Source for check in REGISTRY.checks(profile, source))]
+ENTRIES, EXITS = (
+    tuple(dict.fromkeys(check.name for profile in profiles for source in Source for check in REGISTRY.checks(profile, source)))
+    for profiles in ((Profile.ENTER,), tuple(profile for profile in Profile if profile is not Profile.ENTER)))
 
 
 def put(desk: Desk, row: Row) -> None:
@@ -337,29 +366,56 @@ def put(desk: Desk, row: Row) -> None:
     engine.withdrawn = lambda _: None  # type: ignore[method-assign]    # looks once more between signing and writing
 
 
-@pytest.mark.parametrize(("profile", "name"), EVERY, ids=["-".join(each) for each in EVERY])
-def test_the_venue_is_sent_what_only_this_check_held_back(desk_of, monkeypatch, profile, name):
-    row, is_entry = (ENTER if profile == "enter" else EXIT)[name], profile == "enter"
-    desk = desk_of(configured(replace=ALONE | row.replace, more=row.gate))
-    for method in ("_check_increases", "_check_reduces"):
-        monkeypatch.setattr(SafeBroker, method, lambda *_: None)
+def in_the_state(desk_of: Any, monkeypatch: pytest.MonkeyPatch, row: Row, name: str) -> tuple[Desk, Sent]:
+    """A desk in the state of a row."""
+    desk = desk_of(configured(replace=ALONE | row.replace, more=row.gate), name)
     sent = Sent(desk)
-    if row.purpose is not Purpose.PROTECT and row.purpose is not Purpose.TARGET:
-        row.arrange(desk)
+    row.arrange(desk)
     put(desk, row)
     for target, what, value in row.beside:
         monkeypatch.setattr(target, what, value)
-    if row.purpose is Purpose.PROTECT or row.purpose is Purpose.TARGET:
-        row.arrange(desk)
-    before = count(sent, row, is_entry=is_entry)
+    return desk, sent
 
-    row.act(desk)
-    assert count(sent, row, is_entry=is_entry) == before, "with every check in its place nothing leaves"
 
+def without(desk: Desk, name: str) -> None:
+    """From here on the check allows everything."""
     setup = desk.built.engine.setup
     desk.built.engine.setup = dataclasses.replace(setup, registry=Changed(setup.registry, (name,), is_open=True))
+
+
+@pytest.fixture(autouse=True)
+def _the_gate_stands_alone(monkeypatch):
+    for method in ("_check_increases", "_check_reduces"):
+        monkeypatch.setattr(SafeBroker, method, lambda *_: None)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_leaves_that_only_this_check_held_back(desk_of, monkeypatch, name):
+    row = ENTER[name]
+    desk, sent = in_the_state(desk_of, monkeypatch, row, "state")
+    before = sent.count(Purpose.ENTER)
+
     row.act(desk)
-    assert count(sent, row, is_entry=is_entry) > before, f"{name} was not all that stood in the way: {said(desk, row)}"
+    assert sent.count(Purpose.ENTER) == before, "with every check in its place nothing leaves"
+
+    without(desk, name)
+    row.act(desk)
+    assert sent.count(Purpose.ENTER) > before, f"{name} was not all that stood in the way: {said(desk, row)}"
+
+
+@pytest.mark.parametrize("name", EXITS)
+def test_an_exit_leaves_that_only_this_check_held_back(desk_of, monkeypatch, name):
+    row, counts = EXIT[name], []
+    for state in ("whole", "without"):
+        desk, sent = in_the_state(desk_of, monkeypatch, row, state)
+        if state == "without":
+            without(desk, name)
+        before = sent.count(row.purpose)
+        row.act(desk)
+        counts.append(sent.count(row.purpose) - before)
+
+    assert counts[0] == 0, "with every check in its place nothing leaves"
+    assert counts[1] > 0, f"{name} was not all that stood in the way: {said(desk, row)}"
 
 
 def said(desk: Desk, row: Row) -> list[str]:
@@ -370,16 +426,5 @@ def said(desk: Desk, row: Row) -> list[str]:
                        if isinstance(answer.verdict, Refuse)] if verdicts else ["nothing was asked"]
 
 
-def count(sent: Sent, row: Row, *, is_entry: bool) -> int:
-    """Messages to the venue of the kind that this row is about."""
-    if is_entry:
-        return sent.count(entries=True)
-    return sum(order.legs[0].purpose == row.purpose.value for order in sent.orders)
-
-
 def test_every_check_has_its_row():
-    asked = {(profile.value, check.name) for profile in Profile for source in Source for check in REGISTRY.checks(profile, source)}
-    names = {name for profile, name in asked if profile != "enter"}
-
-    assert {name for profile, name in asked if profile == "enter"} == set(ENTER)
-    assert names == set(EXIT)
+    assert (set(ENTER), set(EXIT)) == (set(ENTRIES), set(EXITS))

@@ -287,6 +287,8 @@ class ScriptedDesk:
                 self.board.account(account, mode="paper", truth="paper_sim", ts_proof=self.clock.now(),
                                    evidence="paper venue answered a ping", enabled=isinstance(command, EnableAccount))
                 return {"ok": True}
+            case _:
+                raise AssertionError(f"nothing of the page gives {command}")
 
 
     def kill(self, why: str, lane: str | None = None, account: str | None = None, *, epoch: int = 1) -> None:

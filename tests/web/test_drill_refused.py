@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 import httpx
-from tests.web.test_web_app import BASE, BEARER, TOKEN, ScriptedDoor
+from tests.web.desk import TOKEN, ScriptedDoor
+from tests.web.test_web_app import BASE, BEARER
 
 from interlock.errors import InputError
 from interlock.runtime.board import Board
@@ -12,7 +13,7 @@ from interlock.web.app import create_app
 
 
 def test_a_drill_that_cannot_be_held_is_refused_with_the_reason() -> None:
-    async def drill(orders: int, origin: str) -> dict[str, Any]:
+    async def drill(orders: int, who: str) -> dict[str, Any]:
         raise InputError("the account is live")
 
     app = create_app(board=Board(lambda: 0), door=ScriptedDoor(), token=TOKEN, hook=None, health=lambda: None, drill=drill)

@@ -83,7 +83,8 @@ class SafeBroker:
                  limits: Mapping[AccountName, Limits | SafeLimits], accounts: Mapping[AccountName, AccountFacts],
                  rules: SafeRules | None = None, trip: Callable[[AccountName, str], None] | None = None,
                  day_end: Callable[[Nanos], Nanos] | None = None, confirmations: Confirmations | None = None,
-                 halt: Callable[[str], None] | None = None, beat_age: Callable[[], Nanos] | None = None) -> None:
+                 halt: Callable[[str], None] | None = None, beat_age: Callable[[], Nanos] | None = None,
+                 own_lease: Callable[[], int] | None = None) -> None:
         self._broker = broker
         self._keys, self._state_id, self._epochs, self._now = dict(keys), state_id, epochs, now
         self._instruments, self._limits, self._facts = instruments, limits, accounts
@@ -91,6 +92,7 @@ class SafeBroker:
         self._trip, self._day_end = trip, day_end or day_end_chicago
         self._halt, self._is_halted = halt, False
         self._beat_age = beat_age
+        self._own_lease = own_lease        # the epoch that this process began; None: nobody else could write
         self._quotes = QuoteCache(instruments, self._rules.window)
         self._books = {name: AccountBook(instruments, broker.capabilities.visibility_delay) for name in accounts}
         self._sent: dict[AccountName, deque[Nanos]] = {name: deque() for name in accounts}
@@ -143,10 +145,13 @@ class SafeBroker:
     async def cancel(self, account: AccountName, client_order_id: ClientOrderId, permit: str = "") -> None:
         """Ask for a cancel: never throttled, needs no clearance.
 
-        The last protection of a position goes only with a permit: a person's, or that of an exit in the journal. Raises
-        NotCleared without one, NotSent or OutcomeUnknown from the broker.
+        The last protection of a position goes only with a permit: a person's, or that of an exit in the journal; and not at
+        all once somebody else holds the lease, because what would follow it is refused. Raises NotCleared, NotSent or
+        OutcomeUnknown from the broker.
         """
         book = self._books.get(account)
+        if book is not None and self._own_lease is not None and book.is_last_protection(client_order_id):
+            self._check_own_lease(self._own_lease())
         if permit:
             self._permitted[client_order_id] = None
         elif book is not None and client_order_id not in self._permitted and book.is_last_protection(client_order_id):
@@ -464,6 +469,14 @@ class SafeBroker:
                                       ("config", signed.config, current.config, not reduces)):
             if binds and was != now:
                 raise NotCleared(f"safe.{name}_moved", f"signed under {name} epoch {was}, it is {now}")
+
+    def _check_own_lease(self, own: int) -> None:
+        try:
+            current = self._epochs.read().lease
+        except StorageError as error:
+            raise NotCleared("safe.epochs_unreadable", f"the epochs cannot be read: {error}") from error
+        if current != own:
+            raise NotCleared("safe.lease_moved", f"this process writes under lease epoch {own}, it is {current}: protection stays")
 
     # -- the accounts of its own
 

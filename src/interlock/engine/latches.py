@@ -49,6 +49,7 @@ class Latches:
     """Folded from the journal alone, so that every one of them survives a restart."""
 
     def __init__(self, accounts: tuple[AccountName, ...]) -> None:
+        self._accounts = accounts
         self.kill_epoch = 0
         self.disabled: dict[AccountName, str] = {}
         self.lines = {account: Line() for account in accounts}
@@ -92,9 +93,13 @@ class Latches:
                 # A new process has proved nothing yet: no line is up and no entry leaves before a whole read.
                 for account, line in self.lines.items():
                     line.is_up, line.ts_proof, line.is_connecting = False, None, False
-                    self._frozen[account]["start_gate"] = "no whole read of the account since the start"
-                    if payload.unverified:
-                        self._frozen[account]["unverified"] = "the older part of the record is still being checked"
+                    reasons = self._frozen.setdefault(account, {})
+                    for code in ("start_gate", "unverified"):      # of an earlier process
+                        reasons.pop(code, None)
+                    if account in self._accounts:
+                        reasons["start_gate"] = "no whole read of the account since the start"
+                        if payload.unverified:
+                            reasons["unverified"] = "the older part of the record is still being checked"
             case RecordVerified():
                 for reasons in self._frozen.values():
                     reasons.pop("unverified", None)
@@ -173,8 +178,9 @@ class Latches:
     def restore(self, body: bytes) -> None:
         state = msgspec.msgpack.decode(body, type=_State)
         self._killed, self.kill_epoch, self.disabled = state.killed, state.kill_epoch, state.disabled
-        self._frozen = {account: state.frozen.get(account, {}) for account in self.lines}
-        self.lines = {account: state.lines.get(account, Line()) for account in self.lines}
+        # One that is configured no more keeps what stops it, until it is configured again.
+        self._frozen = {**{account: {} for account in self._accounts}, **state.frozen}
+        self.lines = {**{account: Line() for account in self._accounts}, **state.lines}
         self._kill_epochs = state.kill_epochs
         self._strategies = {(lane, name): (code, why) for lane, name, code, why in state.strategies}
 

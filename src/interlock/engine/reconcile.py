@@ -227,6 +227,8 @@ class Reconcile:
         elif old or of.foreign:
             if digest != of.asked and (is_reading or of.asked):
                 yield self._opened(account, state, digest)
+        elif is_reading and standing and of.asked:
+            yield QuestionClosed(drift_id(account), account, "what was shown has moved; it is asked again when it has stayed")
         elif is_reading and not standing:
             why = "every difference is gone: the account's own late report explains it"
             if of.asked:

@@ -409,6 +409,7 @@ class Engine:
                 self.marks.on_state(message)
             case Proof():
                 self.latches.on_proof(AccountName(message.account), message.ts_recv)
+                self.views.on_proof()
             case Trade():
                 self.rows_fed += 1
 

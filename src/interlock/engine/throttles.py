@@ -129,7 +129,15 @@ def _entry_key(attempt: Attempt) -> str:
 
 
 def _count(counts: dict[str, _Count], key: str, lane: LaneName, strategy: StrategyName, ts: Nanos, within: Nanos) -> None:
-    for old in [name for name, count in counts.items() if count.times[-1] <= ts - within]:
-        del counts[old]
-    count = counts.setdefault(key, _Count(lane, strategy, []))
-    count.times = [*(each for each in count.times if each > ts - within), ts]
+    count = counts.pop(key, None) or _Count(lane, strategy, [])
+    while counts:                          # the one that was counted longest ago stands first
+        oldest = next(iter(counts))
+        if counts[oldest].times[-1] > ts - within:
+            break
+        del counts[oldest]
+    times, past = count.times, 0
+    while past < len(times) and times[past] <= ts - within:
+        past += 1
+    del times[:past]
+    times.append(ts)
+    counts[key] = count

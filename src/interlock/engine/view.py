@@ -105,6 +105,7 @@ class _Sum:
     day_pnl: Decimal | None = None
     resting: dict[str, list[RestingView]] = field(default_factory=dict)    # the best of each side and instrument, by broker
     sights: dict[str, "_Sight"] = field(default_factory=dict)
+    offset: Nanos | None = None
     now: Nanos = 0
 
 
@@ -211,7 +212,7 @@ class Views:
             disabled_by=self._latches.strategy_off(intent.lane, intent.strategy),
             regime_detector=detector, regime=regimes.get(symbol) if detector != "none" else None,
             features=() if row is None else tuple([row.feature(name) for name in GATE_FEATURES]),
-            clock_offset=self.health.clock_offset() if setup.clock == "wall" else 0,
+            clock_offset=shared.offset,
             record=self._ledger.record(account, intent.source),
             memory=self._ledger.memory(account, instrument.parent, session.trade_date),
             limits=of.limits.of(instrument, instrument.tick if mark is None else mark.mid),
@@ -311,6 +312,10 @@ class Views:
         if read.definitions:
             self._definitions[read.account] = {each.instrument: each for each in read.definitions}
 
+    def on_proof(self) -> None:
+        """A venue has told the time."""
+        self._sum = None
+
     # -- what the judgements of one turn share
 
     def _shared(self) -> _Sum:
@@ -331,6 +336,7 @@ class Views:
     def _sight(self, shared: _Sum, symbol: str, now: Nanos) -> _Sight:
         if shared.now != now:
             shared.now, shared.sights = now, {}
+            shared.offset = self.health.clock_offset() if self._setup.clock == "wall" else 0
         sight = shared.sights.get(symbol)
         if sight is None:
             session = self.session(symbol, now)

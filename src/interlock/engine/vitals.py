@@ -40,10 +40,10 @@ class Vitals:
                      is_usable=quote is not None and quote.quality in (Quality.OK, Quality.SYNTH),
                      ts_open=max(session.ts_open, 0 if state is None else state.ts_recv), is_open=is_open)
 
-    def risk(self) -> Risk:
+    def risk(self, account: AccountName | None = None) -> Risk:
         engine = self._engine
-        found = {(str(held.lane or ""), held.account, held.instrument): True for held in engine.ledger.positions()}
-        for order in engine.execution.orders.open_orders():
+        found = {(str(lane or ""), owner, symbol): True for lane, owner, symbol in engine.ledger.held(account)}
+        for order in engine.execution.orders.open_orders(account):
             if order.leg.purpose is Purpose.ENTER:
                 found[str(order.lane), order.account, order.instrument] = True
         return found

@@ -83,7 +83,8 @@ def next_question(situation: Situation) -> Nanos | None:
     """When the next question is due."""
     book = situation.orders.book
     due = [asked.ts_next for asked in book.lookups.values()]
-    due.extend(changed + T_INFLIGHT for changed in situation.orders.in_flight.values())
+    if situation.orders.in_flight:
+        due.append(min(situation.orders.in_flight.values()) + T_INFLIGHT)
     for name, asked in book.cancels.items():
         record = book.records.get(name)
         if record is not None and record.is_open and f"cancel.{name}" not in situation.folded.alarms:

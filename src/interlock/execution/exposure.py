@@ -80,9 +80,11 @@ class Exposure:
 
     def open_orders(self, account: AccountName | None = None) -> tuple[OrderRecord, ...]:
         """Orders that may still fill, of one account or of all."""
-        prefix = None if account is None else f"{account}|"
-        return tuple(self.book.records[name] for key, names in self._open.items()
-                     if prefix is None or key.startswith(prefix) for name in names)
+        records = self.book.records
+        if account is None:
+            return tuple([records[name] for names in self._open.values() for name in names])
+        prefix = f"{account}|"
+        return tuple([records[name] for key, names in self._open.items() if key.startswith(prefix) for name in names])
 
     def open_at(self, key: str) -> list[OrderRecord]:
         """Orders that may still fill at one `position_key`, oldest first."""

@@ -102,8 +102,10 @@ def _begin(situation: Situation, account: AccountName, out: Flattening, told: To
     if told is not None:
         found |= dict.fromkeys(name for name, quantity in told.positions.items() if quantity and out.reaches(name))
         found |= dict.fromkeys(order.instrument for order in told.orders.values() if out.reaches(order.instrument))
-    for instrument in found:
-        if instrument not in out.closing:
+    for instrument in tuple(found | out.closing):
+        going = situation.folded.exits.get(position_key(account, instrument))
+        is_another = going is not None and going.asked.intent.signal_id != out.signal     # of a flatten that this one takes over
+        if instrument not in out.closing or is_another:
             yield ExitBegun(account, instrument, _intent(situation, account, instrument, out, ts))
     if told is not None and not out.closing:
         yield from _end(situation, account, out.instrument or "", "flat", ZERO, "the broker shows no position and no order")

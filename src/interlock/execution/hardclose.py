@@ -27,7 +27,7 @@ _REST: Final[Nanos] = 10 * SECOND
 
 def next_wake(situation: Situation) -> Nanos | None:
     rules, times = situation.closing, list[Nanos]()
-    for flat in situation.folded.flats.values():
+    for flat in dict.fromkeys(situation.folded.flats.values()):        # nearly always the same for all
         begins = flat - rules.buffer
         times += [flat - rules.cut_off, begins, flat - rules.buffer // 2, flat]
         if begins <= situation.ts < flat:

@@ -7,7 +7,7 @@ arrivals; the one that stops new orders is read at every write.
 
 from collections.abc import Iterator
 
-from interlock.execution.exposure import position_key
+from interlock.execution.exposure import ZERO, position_key
 from interlock.execution.state import Outputs, Situation, exit_side, prepared
 from interlock.execution.told import Listed
 from interlock.model.command import Killed, Released
@@ -46,14 +46,17 @@ def standing(situation: Situation, account: AccountName) -> Iterator[OrderRecord
 
 
 def adds_risk(situation: Situation, account: AccountName, name: ClientOrderId, order: Listed) -> bool:
-    """Whether an order on the broker's own list is one that a standing kill wants gone."""
+    """Whether an order on the broker's own list is one that a standing kill wants gone. One that nobody here made protects only
+    where the broker shows a position that it closes."""
     record = situation.orders.book.records.get(name)
+    held = situation.ears.position(account, order.instrument) or ZERO
+    is_exit = order.is_protective and held * order.side.sign < ZERO
     for reach, scope in situation.folded.kills.items():
         lane, _, named = reach.partition("|")
         if named not in ("", account):
             continue
         if record is None:
-            if not lane and (scope == "all" or not order.is_protective):
+            if not lane and (scope == "all" or not is_exit):
                 return True
         elif lane in ("", record.lane) and is_meant(record.leg.purpose, scope) and (
                 record.leg.purpose is Purpose.ENTER or record.ts_created <= situation.folded.killed.get(reach, 0)):

@@ -100,7 +100,8 @@ def _alarms(situation: Situation, key: str, at: Decimal, ts: Nanos, *, is_read: 
            else "the broker lists otherwise" if not is_ours else "no recorded stop" if plan is None
            else f"refused {plan.tries} times" if is_refused else f"for more than {allowed / 1e9:g} s")
     text = (f"{account}: {instrument} position {plain(at)}, live stops {plain(confirmed)} ({why})" if at else
-            f"{account}: {instrument} is flat and an exit order is still live")
+            f"{account}: {instrument} is flat and an exit order is still live" if is_ours else
+            f"{account}: {instrument} is flat in our books, and at the broker its stops do not add up to its position")
     yield from situation.alarm(name, text)
     if f"{account}|{code}" not in folded.frozen:
         yield AccountFrozen(AccountName(account), code, text)

@@ -35,16 +35,20 @@ class Standing(Struct, frozen=True):
 
 def stand(record: SourceRecord, rules: RecordRules) -> Standing:
     """Judge a record. Raises ArithmeticError for a result that is not a number."""
-    last = _last[0]
-    if last is not None and last[0] is record and last[1] is rules:
-        return last[2]
+    known = _known.get(id(record))
+    if known is not None and known[0] is record and known[1] is rules:
+        return known[2]
     standing = _stand(record, rules)
-    _last[0] = record, rules, standing
+    if len(_known) >= KNOWN_MAX:
+        _known.clear()
+    _known[id(record)] = record, rules, standing
     return standing
 
 
-_last: Final[list[tuple[SourceRecord, RecordRules, Standing] | None]] = [None]
-"""One judgement asks three times about the same record; both can never change, so neither can the answer."""
+KNOWN_MAX: Final = 1_024
+_known: Final[dict[int, tuple[SourceRecord, RecordRules, Standing]]] = {}
+"""A judgement asks three times about the same record, and health about all of them; neither a record nor rules can ever change,
+so neither can the answer."""
 
 
 def _stand(record: SourceRecord, rules: RecordRules) -> Standing:

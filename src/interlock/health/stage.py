@@ -5,7 +5,7 @@ once, a better one by one step a minute of better readings, and from the worst o
 `is_due`: after whatever may matter, and in wall time each second.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -94,8 +94,8 @@ class World(Protocol):
 
     def sight(self, instrument: str, now: Nanos, /) -> Sight: ...
 
-    def risk(self) -> Risk:
-        """Every open position and every entry that may still fill."""
+    def risk(self, account: AccountName | None = None, /) -> Risk:
+        """Every open position and every entry that may still fill, of one account or of all."""
         ...
 
     def line(self, account: AccountName, now: Nanos, /) -> tuple[bool, Nanos | None]:
@@ -171,7 +171,8 @@ class Health:
                  world: World) -> None:
         self._lanes, self._expected, self._is_wall, self.world = lanes, expected, clock == "wall", world
         self.kept = Kept(accounts={account: Told() for account in expected})
-        self._is_asked = False         # by what this step has brought
+        self._is_asked = False         # for everything, by what this step has brought
+        self._asked: dict[AccountName, None] = {}      # for what has brought something of these accounts alone
         self._looked: Nanos = 0        # by this process
         self._near: dict[str, tuple[float, float]] | None = None       # see `World.near`
         self._due: Nanos | None = None
@@ -238,8 +239,8 @@ class Health:
     def _on_signal(self, _accepted: AlertAccepted, _ts: Nanos) -> None:
         self._is_asked = True                          # it is judged next
 
-    def _on_closed(self, _trade: ClosedTrade, _ts: Nanos) -> None:
-        self._is_asked, self._is_due_known = True, False
+    def _on_closed(self, trade: ClosedTrade, _ts: Nanos) -> None:
+        self._asked[trade.account], self._is_due_known = None, False
 
     def _on_tick(self, _tick: Tick, ts: Nanos) -> None:
         self.kept.ts_tick = ts
@@ -267,13 +268,13 @@ class Health:
         told = self._told(line.account)
         if told.ts_heard is None:
             told.ts_heard = ts
-        self._is_asked = True
+        self._asked[line.account] = None
 
     def _on_read(self, read: AccountRead, ts: Nanos) -> None:
         told = self._told(read.account)
         if told.day_trades != read.day_trades_left:
             told.day_trades = read.day_trades_left
-            self._is_asked = True
+            self._asked[read.account] = None
         if self._is_wall:
             self.kept.clock.heard(read.account, ts, read.ts_event)
 
@@ -283,7 +284,7 @@ class Health:
             told.drift = frozen.why or DRIFT
         elif frozen.code == LOSS:
             told.loss = Loss(frozen.why, frozen.trade_date)
-        self._is_asked = True
+        self._asked[frozen.account] = None
 
     def _on_thawed(self, thawed: AccountThawed, _ts: Nanos) -> None:
         told = self._told(thawed.account)
@@ -291,7 +292,7 @@ class Health:
             told.drift = ""
         elif thawed.code == LOSS:
             told.loss = None
-        self._is_asked = True
+        self._asked[thawed.account] = None
 
     def _on_reading(self, reading: Reading, ts: Nanos) -> None:
         match reading.name:
@@ -305,11 +306,11 @@ class Health:
 
     def _on_attempt(self, attempt: Attempt, ts: Nanos) -> None:
         self._told(attempt.order.account).waiting[attempt.client_order_id] = ts
-        self._is_asked, self._is_due_known = True, False
+        self._is_due_known = False                     # it has not waited yet
 
     def _on_unsent(self, payload: WriteRefused | OrderDropped, _ts: Nanos) -> None:
         if self._told(payload.account).waiting.pop(payload.client_order_id, None) is not None:
-            self._is_asked, self._is_due_known = True, False
+            self._asked[payload.account], self._is_due_known = None, False
 
     def _on_ack(self, report: Any, ts: Nanos) -> None:
         told = self._told(report.account)
@@ -319,7 +320,7 @@ class Health:
             told.acks = [*told.acks[1 - ACKS_KEPT:], (ts, max(0.0, late / MILLISECOND))]
             self._is_due_known = False
         if since is not None or type(report) is OrderFilled:
-            self._is_asked = True
+            self._asked[report.account] = None
 
     def _on_enabled(self, enabled: Enabled, _ts: Nanos) -> None:
         kind, _, scope = enabled.latch.partition(".")
@@ -339,18 +340,21 @@ class Health:
         self.kept.alarms.pop(cleared.key, None)
 
     def _told(self, account: AccountName) -> Told:
-        return self.kept.accounts.setdefault(account, Told())
+        found = self.kept.accounts.get(account)
+        if found is None:
+            found = self.kept.accounts[account] = Told()
+        return found
 
     # -- when
 
     def begin(self) -> None:
         """A step begins. What a restart has folded was looked at by the process before."""
-        self._is_asked = False
+        self._is_asked, self._asked = False, {}
 
     def is_due(self, ts: Nanos) -> bool:
         if not self.kept.is_started:
             return False               # no process yet, only the head of a record
-        return self._is_asked or (self._is_wall and ts - self._looked >= LOOK_EVERY)
+        return self._is_asked or bool(self._asked) or (self._is_wall and ts - self._looked >= LOOK_EVERY)
 
     def next_due(self) -> Nanos | None:
         """When a look is due that nothing else brings about."""
@@ -375,13 +379,20 @@ class Health:
     # -- looking
 
     def look(self, ts: Nanos) -> Iterator[Payload]:
-        """What has changed. Each answer is folded before the next is asked for."""
-        self._is_asked = False
-        before, self._looked = self._looked, ts
-        is_gap = self._is_wall and ts - before > LOOK_GAP_MAX
-        for scope, vitals in self.vitals(ts):
+        """What has changed. Each answer is folded before the next is asked for.
+
+        What comes from one account makes nothing else better or worse; for ages there is a look at everything each second (in
+        playback, when one is due).
+        """
+        is_whole = self._is_asked or (self._is_wall and ts - self._looked >= LOOK_EVERY)
+        asked, self._asked, self._is_asked, is_gap = self._asked, {}, False, False
+        if is_whole:
+            is_gap = self._is_wall and ts - self._looked > LOOK_GAP_MAX
+            self._looked = ts
+        accounts = self._expected if is_whole else [account for account in asked if account in self._expected]
+        for scope, vitals in self.vitals(ts) if is_whole else self._vitals_of(accounts, ts):
             yield from self._settle(scope, vitals, ts, is_gap=is_gap)
-        for account in self._expected:
+        for account in accounts:
             yield from self._losses(account)
         yield from self._warnings()
         if not self._is_wall:
@@ -389,10 +400,15 @@ class Health:
 
     def vitals(self, ts: Nanos) -> Iterator[tuple[str, tuple[Vital, ...]]]:
         """Every scope with its readings now."""
-        risk = self.world.risk()
+        risk = self.world.risk() if self._is_wall else {}
         for lane in self._lanes:
             yield f"lane.{lane}", tuple(self._lane(lane, ts, risk))
         for account in self._expected:
+            yield f"account.{account}", tuple(self._account(account, ts, risk))
+
+    def _vitals_of(self, accounts: Iterable[AccountName], ts: Nanos) -> Iterator[tuple[str, tuple[Vital, ...]]]:
+        for account in accounts:
+            risk = self.world.risk(account) if self._is_wall else {}
             yield f"account.{account}", tuple(self._account(account, ts, risk))
 
     def _settle(self, name: str, vitals: tuple[Vital, ...], ts: Nanos, *, is_gap: bool) -> Iterator[Payload]:

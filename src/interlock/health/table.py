@@ -87,7 +87,6 @@ BY_NAME: Final = {component.name: component for component in COMPONENTS}
 
 def judge(vitals: tuple[Vital, ...]) -> tuple[int, tuple[str, ...]]:
     """The tier that these readings call for, and the reasons of everything that is not well, the worst first."""
-    found = [(component.tier_of(vital.value), component.reason(vital.value, vital.what))
-             for vital in vitals for component in (BY_NAME[vital.component],)]
-    bad = sorted((each for each in found if each[0]), key=lambda each: -each[0])
-    return (bad[0][0] if bad else 0), tuple(reason for _, reason in bad)
+    found = [(tier, vital) for vital in vitals if (tier := BY_NAME[vital.component].tier_of(vital.value))]
+    found.sort(key=lambda each: -each[0])
+    return (found[0][0] if found else 0), tuple(BY_NAME[vital.component].reason(vital.value, vital.what) for _, vital in found)

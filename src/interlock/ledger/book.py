@@ -17,7 +17,7 @@ from interlock.ledger.holding import ZERO, EntryPlan, Holding
 from interlock.ledger.memory import Past
 from interlock.model.account import ClosedTrade, Position
 from interlock.model.command import AccountAdopted, OrderAdopted, PositionAdopted
-from interlock.model.ids import AccountName
+from interlock.model.ids import AccountName, LaneName
 from interlock.model.instrument import Instrument
 from interlock.model.money import DAY, Nanos
 from interlock.model.order import OrderRecord
@@ -180,6 +180,11 @@ class Ledger:
         """Open positions of one account or of all."""
         return tuple(holding.view() for holding in self._holdings(account))
 
+    def held(self, account: AccountName | None = None) -> Iterator[tuple[LaneName | None, AccountName, str]]:
+        """Lane, account and instrument of every open position, of one account or of all."""
+        for holding in self._holdings(account):
+            yield holding.lane, holding.account, holding.instrument
+
     def held_instruments(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(holding.instrument for holding in self._holdings(None)))
 
@@ -267,9 +272,11 @@ class Ledger:
         return self._accounts.setdefault(account, Account())
 
     def _holdings(self, account: AccountName | None) -> Iterator[Holding]:
-        for name, of in self._accounts.items():
-            if account in (None, name):
+        if account is None:
+            for of in self._accounts.values():
                 yield from of.holdings.values()
+        elif account in self._accounts:
+            yield from self._accounts[account].holdings.values()
 
     def _result(self, account: AccountName, marks: Mapping[str, Decimal]) -> Decimal | None:
         """Everything made since the journal began, at the marks, fees taken off. Exact."""

@@ -43,6 +43,7 @@ class Past:
 
     def __init__(self) -> None:
         self._state = _State()
+        self._records: dict[str, SourceRecord] = {}    # made once, until they change
 
     def on_verdict(self, verdict: Verdict, ts: Nanos) -> None:
         intent, view = verdict.asked.intent, verdict.view
@@ -60,6 +61,7 @@ class Past:
     def on_entry_fill(self, account: AccountName, source: Source, slippage: Decimal) -> None:
         """`slippage` in ticks against the price the decision was made at, adverse positive."""
         _keep(self._source(account, source).slippage, slippage, FILLS)
+        self._records.pop(f"{account}|{source.value}", None)
 
     def on_closed(self, trade: ClosedTrade, underlying: str) -> None:
         if trade.is_stop_out:
@@ -68,10 +70,16 @@ class Past:
             source = self._source(trade.account, trade.source)
             _keep(source.r_multiples, trade.r_multiple, TRADES)
             source.ts_last = trade.ts_closed
+            self._records.pop(f"{trade.account}|{trade.source.value}", None)
 
     def record(self, account: AccountName, source: Source) -> SourceRecord:
-        found = self._state.sources.get(f"{account}|{source.value}", _Source())
-        return SourceRecord(r_multiples=tuple(found.r_multiples), slippage=tuple(found.slippage), ts_last=found.ts_last)
+        key = f"{account}|{source.value}"
+        record = self._records.get(key)
+        if record is None:
+            found = self._state.sources.get(key, _Source())
+            record = self._records[key] = SourceRecord(r_multiples=tuple(found.r_multiples), slippage=tuple(found.slippage),
+                                                       ts_last=found.ts_last)
+        return record
 
     def memory(self, account: AccountName, underlying: str, trade_date: str) -> Memory:
         found = self._state.underlyings.get(f"{account}|{underlying}", _Underlying())
@@ -83,7 +91,7 @@ class Past:
         return msgspec.msgpack.encode(self._state)
 
     def restore(self, body: bytes) -> None:
-        self._state = msgspec.msgpack.decode(body, type=_State)
+        self._state, self._records = msgspec.msgpack.decode(body, type=_State), {}
 
     def _underlying(self, account: AccountName, underlying: str) -> _Underlying:
         return self._state.underlyings.setdefault(f"{account}|{underlying}", _Underlying())

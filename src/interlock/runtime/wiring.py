@@ -63,6 +63,10 @@ class Place:
     def lease_epoch(self) -> int:
         return 0 if self.lease is None else self.lease.read_epoch()
 
+    def own_epoch(self) -> int:
+        """The epoch that this process began, whatever stands in the record by now."""
+        return 0 if self.lease is None else self.lease.epoch
+
     def heartbeat(self) -> Heartbeat | None:
         """What renews the lease; None where there is none."""
         return None if self.lease is None or self.directory is None else Heartbeat.of(self.directory, self.lease)
@@ -177,7 +181,7 @@ def build_desk(loaded: Loaded, place: Place, clock: Clock, market: Market, *, wa
     venues = tuple(connect(config, setup, place.directory, clock, inbox.wake))
     watch = live.LiveWatch(config.desk.mode, {name: account.number for name, account in setup.accounts.items()})
     heartbeat = place.heartbeat()
-    brokers = _brokers(venues, setup, clock, signer, epochs, inbox, watch.confirmed, heartbeat)
+    brokers = _brokers(venues, setup, clock, signer, epochs, inbox, watch.confirmed, heartbeat, place)
     desk = Desk(engine=engine, intake=intake, journal=opened.journal, committer=committer, clock=clock, epochs=epochs,
                 brokers=brokers, inbox=inbox, watchers=(watch, *watchers, *_forgetters(place)),
                 snapshot_every=snapshot_every or config.desk.snapshot_every)
@@ -286,7 +290,7 @@ def _restore(engine: Engine, intake: Intake, snapshot: Resume | None, store: Kep
 
 
 def _brokers(venues: Sequence[Venue], setup: Setup, clock: Clock, signer: Signer, epochs: EpochRecord, inbox: Inbox,
-             confirmed: live.Confirmed, heartbeat: Heartbeat | None) -> Mapping[AccountName, SafeBroker]:
+             confirmed: live.Confirmed, heartbeat: Heartbeat | None, place: Place) -> Mapping[AccountName, SafeBroker]:
     """A SafeBroker before each venue, by account."""
     brokers: dict[AccountName, SafeBroker] = {}
 
@@ -304,7 +308,8 @@ def _brokers(venues: Sequence[Venue], setup: Setup, clock: Clock, signer: Signer
                                                           account_id=setup.accounts[account].number or None)
                                     for account in venue.accounts},
                           trip=trip, halt=halt, confirmations=confirmed,
-                          beat_age=None if heartbeat is None or clock.kind != WALL else heartbeat.age)
+                          beat_age=None if heartbeat is None or clock.kind != WALL else heartbeat.age,
+                          own_lease=None if place.lease is None else place.own_epoch)
         brokers.update(dict.fromkeys(venue.accounts, safe))
     return brokers
 

@@ -156,6 +156,7 @@ class VenueLine(Event, frozen=True, kw_only=True, tag="venue_line"):
     connection: int
     is_up: bool
     venue: str = "paper"
+    is_live: bool = False              # whether the venue calls itself live
 
 
 class Kept(Struct, frozen=True):

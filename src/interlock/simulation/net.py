@@ -410,7 +410,7 @@ class Gateway:
     def _tell_line(self, connection: Connection, *, is_up: bool) -> None:
         owner = connection.owner
         self._tell(VenueLine(ts=self._now(), node="" if owner is None else owner.name, accounts=self._accounts,
-                             connection=connection.number, is_up=is_up, venue=self.name))
+                             connection=connection.number, is_up=is_up, venue=self.name, is_live=self.environment == "live"))
 
     # -- messages
 

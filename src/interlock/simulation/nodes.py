@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from interlock.brokers.paper.remote import SocketBroker
 from interlock.brokers.paper.remote import RemotePaper
 from interlock.brokers.paper.socket import SocketLine
-from interlock.brokers.paper.talk import Welcome
 from interlock.brokers.paper.wire import ConnectFailed
 from interlock.config.schema import Config
 from interlock.engine.setup import Setup
@@ -40,7 +39,7 @@ from interlock.runtime.clock import WallClock
 from interlock.runtime.connect import Venue
 from interlock.runtime.heartbeat import Heartbeat
 from interlock.runtime.inbox import AlertDoor, CommandDoor
-from interlock.runtime.live import PHRASE, LiveDoor, Start
+from interlock.runtime.live import LiveDoor
 from interlock.runtime.slow import SlowChecks
 from interlock.runtime.wiring import Built, Place, build_desk
 from interlock.simulation import core, scenes
@@ -195,14 +194,11 @@ class SimRemote(RemotePaper):
                  capabilities: Capabilities, wake: Callable[[], None], *, is_live_expected: bool) -> None:
         self.accounts = accounts
         self._is_live_expected = is_live_expected
-        self.line = SimLine(net, address, check=self._look)
+        self.line = SimLine(net, address, check=self._check)
         table = {symbol: setup.instruments[symbol] for symbol in scenes.BASE}
         self.broker = SocketBroker(self.line, table, accounts, capabilities, None, wake)
         self.is_broken = False
         self.ping = self._ping
-
-    def _look(self, welcome: Welcome) -> str:
-        return self._check(welcome)
 
     def _ping(self, ts: Nanos) -> list[Any]:
         if self.is_broken:

@@ -388,7 +388,7 @@ def _where(rng: random.Random, scene: str, horizon: Nanos, work: list[Work], fau
 
 
 _LONG: Final[tuple[tuple[str, ...], ...]] = (
-    ("2023-11-02", "2023-11-03", "2023-11-06", "2023-11-22", "2023-11-24"),
+    ("2023-11-02", "2023-11-03", "2023-11-06", "2023-11-21", "2023-11-24"),
     ("2024-03-07", "2024-03-08", "2024-03-11", "2024-03-12", "2024-07-03"))
 """Five trading days each: a weekend in which the clocks are set, and a day that ends early."""
 _SUNDAYS: Final = {"2023-11-03": "2023-11-05", "2024-03-08": "2024-03-10"}

@@ -2,9 +2,10 @@
 
 from typing import ClassVar
 
-from interlock.model.command import Enabled
-from interlock.model.record import TierChanged
+from interlock.model.command import AccountConfirmed, ConfirmAccount, Enabled, Flatten, Kill
+from interlock.model.record import ConfigRead, Header, Started, TierChanged
 from interlock.simulation.history import (
+    Act,
     Beat,
     Disk,
     Durable,
@@ -14,17 +15,22 @@ from interlock.simulation.history import (
     Lost,
     Nanos,
     Node,
+    Opened,
     Phase,
     Recovered,
     Task,
+    VenueLine,
     Wire,
 )
+from interlock.simulation.oracles import frames
 from interlock.simulation.oracles.base import Handler, Oracle, Sentences
 from interlock.simulation.oracles.facts import Facts
 from interlock.simulation.oracles.orders import WRITES, readable
 
 SECOND = 1_000_000_000
 TTL = 15 * SECOND
+PHRASE = "I_MEAN_IT"
+"""What a person gives as the second key of live trading."""
 
 
 class SingleWriter(Oracle):
@@ -199,18 +205,101 @@ class CrashSafety(Oracle):
 class NeverMixed(Oracle):
     invariant: ClassVar[str] = "INV-24"
     claim: ClassVar[str] = "Paper and live never mix: no order reaches a live endpoint without every condition."
-    witnessed: ClassVar[str] = "starts in which one condition of live trading was broken"
+    witnessed: ClassVar[str] = "starts in which one condition of live trading was broken, and lines to an endpoint of the other kind"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._opened: dict[str, Opened] = {}
+        self._header = ""
+        self._typed: dict[str, set[str]] = {}          # by account, since the process began: what a person typed, and was told yes
+        self._reported: dict[str, str] = {}            # by account: its number, as the venue last told
+        self._asked: dict[str, Nanos] = {}             # by account: when a person last had it flattened, with its number
+        self._killed: Nanos = -1
 
     def on(self) -> dict[type[Event], Handler]:
-        return {Wire: self._wire, Node: self._node}
+        return {Opened: self._open, Durable: self._durable, Act: self._act, Wire: self._wire, VenueLine: self._line, Node: self._node}
+
+    def _open(self, event: Opened) -> Sentences:
+        self._opened[event.node] = event
+        self._typed.clear()
+        is_whole = event.phrase == PHRASE and event.where and not event.wants_watch
+        self.witness += self.terms.is_live and not is_whole
+        return ()
 
     def _node(self, event: Node) -> Sentences:
-        self.witness += event.what == "refused" and "live" in event.detail
+        self.witness += event.what in ("refused", "halted") and "was begun in mode" in event.detail
+        return ()
+
+    def _line(self, event: VenueLine) -> Sentences:
+        self.witness += event.is_up and event.is_live is not self.terms.is_live
+        return ()
+
+    def _durable(self, event: Durable) -> Sentences:
+        for kept in event.entries:
+            if isinstance(kept.payload, Header):
+                self._header = kept.payload.mode
+            elif isinstance(kept.payload, AccountConfirmed):
+                account = kept.payload.account
+                if kept.payload.number != self.terms.accounts[account].number:
+                    yield f"{account} was confirmed as {kept.payload.number}"
+        return
+
+    def _act(self, event: Act) -> Sentences:
+        match event.command:
+            case ConfirmAccount(account=account, typed=typed) if event.ok:
+                self._typed.setdefault(account, set()).add(typed)
+            case ConfirmAccount(account=account, typed=typed) if event.ok is None:
+                self.witness += typed != self.terms.accounts[account].number
+            case Flatten(account=account, typed=typed) if account is not None:
+                if typed == self.terms.accounts[account].number:
+                    self._asked[account] = event.ts
+            case Kill():
+                self._killed = event.ts
+            case _:
+                pass
         return ()
 
     def _wire(self, event: Wire) -> Sentences:
-        if event.direction == "out" and event.kind in WRITES and event.venue.startswith("live") and not self.terms.is_live:
-            yield f"an order was written to {event.venue} by a desk that is not live"
+        if event.direction == "in":
+            if event.kind == "read" and event.is_answer:
+                self._hear(event)
+            return
+        if not event.venue.startswith("live") or event.kind not in (*WRITES, "cancel"):
+            return
+        why = self._missing(event)
+        if why:
+            yield f"{event.kind} {event.account} reached {event.venue} although {why}"
+
+    def _hear(self, event: Wire) -> None:
+        try:
+            found = frames.message(event.body)
+            number = str(found["number"])
+        except (frames.Unreadable, KeyError):
+            return
+        self.witness += number != self._reported.get(event.account, number)
+        self._reported[event.account] = number
+
+    def _missing(self, event: Wire) -> str:
+        """The condition that does not hold for these bytes; "" where all do."""
+        opened, account = self._opened.get(event.node), event.account
+        if opened is None or opened.mode != "live":
+            return "its configuration is paper"
+        if self._header != "live":
+            return f"its record was begun in mode {self._header or 'unknown'}"
+        number = self.terms.accounts[account].number
+        is_whole = opened.phrase == PHRASE and opened.where and not opened.wants_watch
+        is_confirmed = is_whole and number in self._typed.get(account, ()) and self._reported.get(account) == number
+        if is_confirmed:
+            return ""
+        if event.kind == "cancel":                      # of a kill, or of a flatten with the account's number
+            is_ordered = self._killed >= 0 or account in self._asked
+            return "" if is_ordered else "nobody has confirmed the account, and no person has asked for a cancel"
+        message = readable(event)
+        if message is not None and message.legs[0].purpose == "flatten" and account in self._asked:
+            return ""
+        if not is_whole:
+            return "nobody has started it with both keys"
+        return f"the venue tells account {self._reported.get(account)}, and what was typed is {sorted(self._typed.get(account, ()))}"
 
 
 class OneBuild(Oracle):
@@ -220,28 +309,44 @@ class OneBuild(Oracle):
 
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
-        self._approved: tuple[str, str] | None = None
-        self._differs: dict[str, str] = {}
+        self._runs: dict[str, tuple[str, str]] = {}    # by node: build and configuration, as a look at the process shows them
+        self._before: tuple[str, str] | None = None
+        self._build = self._config = ""                # as the record has them
+        self._approved: set[str] = set()               # what a person has said yes to; the first one goes without
 
     def on(self) -> dict[type[Event], Handler]:
-        return {Node: self._node, Wire: self._wire}
+        return {Opened: self._open, Node: self._node, Durable: self._durable, Wire: self._wire}
+
+    def _open(self, event: Opened) -> Sentences:
+        if event.approved:
+            self._approved.add(event.approved)
+        return ()
 
     def _node(self, event: Node) -> Sentences:
-        if event.what != "start" or not event.build:
-            return ()
-        if self._approved is None:
-            self._approved = event.build, event.config
-        elif (event.build, event.config) != self._approved:
-            self.witness += 1
-            self._differs[event.node] = event.detail
-        else:
-            self._differs.pop(event.node, None)
+        if event.what == "start":
+            found = self._runs[event.node] = event.build, event.config
+            self.witness += self._before not in (None, found)
+            self._before = found
         return ()
+
+    def _durable(self, event: Durable) -> Sentences:
+        for kept in event.entries:
+            if isinstance(kept.payload, Started):
+                self._build = kept.payload.build
+            elif isinstance(kept.payload, ConfigRead):
+                is_first, digest = not self._config, kept.payload.digest
+                self._config = digest
+                if self.terms.is_live and not is_first and not any(digest.startswith(each) for each in self._approved if each):
+                    yield f"a live desk took up configuration {digest[:12]}, which nobody has approved"
+        return
 
     def _wire(self, event: Wire) -> Sentences:
         message = readable(event)
-        if message is not None and message.is_entry and event.node in self._differs and self._differs[event.node] != "approved":
-            yield f"{message.id} entered from {event.node}, which runs another build or configuration than the approved one"
+        if message is None or not message.is_entry:
+            return
+        runs = self._runs.get(event.node)
+        if runs != (self._build, self._config):
+            yield f"{message.id} entered from {event.node}, which runs {runs}; the record has {(self._build, self._config)}"
 
 
 class Isolation(Oracle):
@@ -255,7 +360,7 @@ class Isolation(Oracle):
         return {FaultDone: self._fault, Task: self._task}
 
     def _fault(self, event: FaultDone) -> Sentences:
-        self.witness += event.verb.startswith("dep.") or event.verb in ("broker.failed_read", "gate.raise")
+        self.witness += event.verb in ("broker.failed_read", "gate.raise")
         return ()
 
     def _task(self, event: Task) -> Sentences:
