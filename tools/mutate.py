@@ -43,7 +43,7 @@ TARGETS: Final[dict[str, Target]] = {
         ("tests/storage", "tests/contracts/test_store.py")),
     "kill": Target(
         ("interlock/execution/kill.py", "interlock/execution/proof.py", "interlock/engine/latches.py"),
-        ("tests/execution", "tests/engine", "tests/scenarios/test_kill.py", "tests/scenarios/test_human_decisions.py")),
+        ("tests/execution", "tests/engine", "tests/scenarios/test_kill.py")),
 }
 """What is changed, and by which tests it must be noticed."""
 

@@ -3,10 +3,11 @@
 from tests.execution.rig import A, D, Rig, profile
 from tests.execution.test_brackets import emulated, linked
 
+from interlock.model.ids import BrokerOrderId
 from interlock.model.money import SECOND
-from interlock.model.order import OrderType
+from interlock.model.order import OrderType, Outcome
 from interlock.model.record import ExitEnded, IntentAbandoned
-from interlock.model.report import WriteUnknown
+from interlock.model.report import OrderFound, WriteUnknown
 from interlock.model.signal import Purpose, Side
 
 
@@ -50,6 +51,35 @@ def test_an_exit_waits_for_a_stop_in_doubt_for_as_long_as_it_takes():
 
     assert len(rig.sent) == 2
     assert "protection.paper-1.MNQ" in rig.standing()
+
+
+def test_an_exit_waits_for_executions_that_a_look_up_has_announced():
+    rig = Rig(profile())
+    _, stop = emulated(rig)
+
+    rig.exit()
+    rig.feed(OrderFound(A, stop, BrokerOrderId("b"), D(3), Outcome.FILLED, rig.ts))
+    rig.after(SECOND)
+    assert (len(rig.sent), rig.position()) == (2, D(3)), "the stop has filled, and nobody knows yet at what price"
+
+    rig.fill(stop, "3", "95")
+    assert len(rig.sent) == 2
+    assert [item.is_done for item in rig.out if isinstance(item, ExitEnded)] == [True]
+
+
+def test_an_exit_whose_order_filled_in_part_by_report_and_whole_by_look_up_sends_no_second_one():
+    rig = Rig(profile())
+    _, stop = emulated(rig)
+    rig.exit()
+    rig.cancelled(stop)
+    leaving = rig.sent[-1].client_order_id
+    rig.fill(leaving, "1", "99")
+
+    rig.feed(OrderFound(A, leaving, BrokerOrderId("b"), D(3), Outcome.FILLED, rig.ts))
+    assert len(rig.sent) == 3
+
+    rig.fill(leaving, "2", "99")
+    assert (len(rig.sent), rig.position()) == (3, D(0))
 
 
 def test_an_exit_during_the_entry_cancels_the_rest_and_takes_out_what_fills_late():

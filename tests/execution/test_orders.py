@@ -150,7 +150,10 @@ def test_only_a_look_up_after_the_visibility_delay_can_find_an_order_missing():
 
     orders.apply(LookupRequested(A, one), 201)
     orders.apply(OrderMissing(A, one, 202), 202)
+    assert found(orders, "o").is_open, "the order may have been on its way until the first of them was answered"
 
+    orders.apply(LookupRequested(A, one), 299)
+    orders.apply(OrderMissing(A, one, 300), 300)
     assert not found(orders, "o").is_open
 
 

@@ -19,8 +19,10 @@ from tests.gate.world import (
     a_view,
     code,
     numbers,
+    refusals,
     the_features,
     told,
+    verdict_of,
 )
 
 from interlock.gate.guards.concentration import DirectionalConcentration
@@ -365,3 +367,9 @@ def test_entries_are_counted_by_direction(entries, refused):
     memory = Memory(ts_stop_outs=(), ts_entries=(), entries_today=entries, signal_keys=())
 
     assert code(told(ReentryCooldown(), a_view(memory=memory))) == refused
+
+
+def test_with_a_size_of_zero_the_type_of_the_day_is_still_asked():
+    view = a_view(source=Source.OPTIONS, day_type=None, tier=4)
+
+    assert refusals(verdict_of(view))["guard.8_day_type"] == "input_missing.day_type"

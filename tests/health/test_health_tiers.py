@@ -315,7 +315,7 @@ def test_each_input_removed_at_each_tier_never_improves_it(component, gone):
     for tier in range(1, HALT + 1):
         rig = Rig()
         rig.give(TierChanged("lane.main" if component.scope == "lane" else "account.paper-a", tier, 0, ("so it is",), tier))
-        rig.health.vitals = lambda ts, gone=gone: iter(  # type: ignore[method-assign,misc]
+        rig.health.vitals = lambda *_, gone=gone: iter(  # type: ignore[method-assign,misc]
             [(("lane.main" if component.scope == "lane" else "account.paper-a"), (Vital(component.name, gone),))])
 
         rig.go(600)

@@ -45,7 +45,6 @@ ANSWERS_OTHERWISE: dict[Handler, str] = {
     ("simulation/nodes.py", "Engines._serve", "InterlockError"): "named in the reason for which the simulated process ended",
     ("simulation/nodes.py", "Engines._serve", "StorageError"): "named in the reason for which the simulated process ended",
     ("simulation/nodes.py", "Engines.command", "InterlockError"): "recorded as the answer that the person was given",
-    ("simulation/nodes.py", "SimRemote.open", "ConnectFailed"): "told as a line that is down",
     ("simulation/oracles/orders.py", "readable", "Unreadable"): "no message of an order; the oracle of payloads judges it",
     ("simulation/run.py", "run_seeds", "Exception"): "a broken run is a failed seed of the report",
     ("simulation/world.py", "World.run", "Stuck"): "a violation of its own",

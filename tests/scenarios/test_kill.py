@@ -9,6 +9,7 @@ from tests.scenarios.test_when_things_go_wrong import BOTH, EMULATED, PROTECTED,
 
 from interlock.brokers.paper.frames import LegFrame, PlaceFrame
 from interlock.engine.questions import kill_id, question
+from interlock.errors import OutcomeUnknown
 from interlock.model.command import CommandGiven, Kill, KillProved, Release
 from interlock.model.ids import AccountName
 from interlock.model.money import SECOND
@@ -103,11 +104,18 @@ def test_partly_filled(desk_of):
 def test_in_doubt(desk_of):
     """The venue took the order, and nobody heard of it; then the order shows itself."""
     desk = desk_of(configured(replace=SLOW, more=fault("place", "drop_response", nth=0)))
+    broker = desk.safe(A)._broker
+    lookup, heard, desk.paper.wire._on_frame = broker.lookup, desk.paper.wire._on_frame, None
+
+    async def unanswered(account, order):
+        raise OutcomeUnknown("no answer")
+
+    broker.lookup = unanswered
     desk.post(desk.alert())
-    desk.go(0.5)
-    assert "in_doubt" in state(desk)
+    assert state(desk) == {"in_doubt"}
 
     desk.command(Kill(why="news"))
+    broker.lookup, desk.paper.wire._on_frame = lookup, heard
     desk.go(20)
 
     assert state(desk) == {"closed"}

@@ -34,13 +34,14 @@ EXECUTIONS_MAX: Final = 100_000
 class _Live:
     """One leg that may fill. A child fills only as far as its parent has."""
 
-    __slots__ = ("filled", "instrument", "is_stop", "parent", "quantity", "side", "ts_sent")
+    __slots__ = ("filled", "instrument", "is_stop", "parent", "quantity", "side", "ts_missed", "ts_sent")
 
     def __init__(self, instrument: str, side: Side, quantity: Decimal, parent: ClientOrderId | None, ts_sent: Nanos,
                  filled: Decimal = ZERO, *, is_stop: bool = False) -> None:
         self.is_stop = is_stop
         self.instrument, self.side, self.quantity, self.filled = instrument, side, quantity, filled
         self.parent, self.ts_sent = parent, ts_sent
+        self.ts_missed: Nanos | None = None            # when the venue first said that it knows no such order
 
     @property
     def remaining(self) -> Decimal:
@@ -193,9 +194,14 @@ class AccountBook:
         return None
 
     def missing(self, client_order_id: ClientOrderId, ts: Nanos) -> tuple[ClientOrderId, ...]:
-        """The venue does not know the order. The legs of its message, once it could no longer be merely late."""
+        """The venue does not know the order. The legs of its message, once it could no longer be merely late: neither by our time
+        since the write, nor by the venue's since it first answered a question that came behind the order."""
         live = self._orders.get(client_order_id)
-        if live is None or ts - live.ts_sent < self._visibility_delay:
+        if live is None:
+            return ()
+        if live.ts_missed is None:
+            live.ts_missed = ts
+        if ts - live.ts_sent < self._visibility_delay or ts - live.ts_missed < self._visibility_delay:
             return ()
         gone = (*(key for key, other in self._orders.items() if other.parent == client_order_id), client_order_id)
         for key in gone:

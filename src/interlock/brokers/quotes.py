@@ -27,7 +27,8 @@ class Path:
             highs.pop()
         lows.append((ts, low))
         highs.append((ts, high))
-        self._forget(ts)
+        if lows[0][0] < ts - self._span or highs[0][0] < ts - self._span:
+            self._forget(ts)
 
     def reach(self, now: Nanos) -> tuple[int, int]:
         """(lowest, highest) of the span that ends now. What was told last stays, however old."""

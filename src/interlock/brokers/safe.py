@@ -476,7 +476,7 @@ class SafeBroker:
         except StorageError as error:
             raise NotCleared("safe.epochs_unreadable", f"the epochs cannot be read: {error}") from error
         if current != own:
-            raise NotCleared("safe.lease_moved", f"this process writes under lease epoch {own}, it is {current}: protection stays")
+            raise NotCleared("safe.lease_moved", f"this process writes under lease epoch {own}, it is {current}")
 
     # -- the accounts of its own
 

@@ -575,9 +575,11 @@ class Engine:
     def withdrawn(self, order: Order) -> str | None:
         """Why a cleared entry is not to be written any more; None: nothing stands in its way. A kill is SafeBroker's to see."""
         parent = order.legs[0]
-        if parent.purpose is not Purpose.ENTER:
-            return None
         record = self.execution.orders.by_id(parent.client_order_id)
+        if parent.purpose is not Purpose.ENTER or self.latches.killed_by("" if record is None else record.lane, order.account):
+            return None
+        if self.latches.killed_by("" if record is None else record.lane, order.account) is not None:
+            return None
         if record is not None and record.is_cancel_requested:
             return "its cancel has been asked for"
         frozen = self.latches.frozen_by(order.account)

@@ -84,6 +84,7 @@ class Answers(Exposure):
         elif isinstance(state, Working):
             is_live = is_live or state.is_live            # a report from before it went live
         self.book.lookups.pop(cid, None)
+        self.book.missed.pop(cid, None)
         if not isinstance(state, Working):
             self._note("answered", cid)
             self._replaced(cid, ts)

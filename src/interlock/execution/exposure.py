@@ -54,6 +54,7 @@ class Book(Struct, kw_only=True):
     owed: dict[ClientOrderId, Decimal] = {}          # filled as the venue says, where its executions are not all here
     unproven: dict[ClientOrderId, bool] = {}         # closed by our own word or by absence, not by the venue's
     lookups: dict[ClientOrderId, Asked] = {}
+    missed: dict[ClientOrderId, Nanos] = {}          # in doubt: when, by the venue's time, it first said that it knows no such order
     cancels: dict[ClientOrderId, Asked] = {}
     ts_pruned: Nanos = 0
 
@@ -161,6 +162,7 @@ class Exposure:
             live.pop(cid, None)
             book.changed.pop(cid, None)
             book.lookups.pop(cid, None)
+            book.missed.pop(cid, None)
             book.cancels.pop(cid, None)
             self.in_flight.pop(cid, None)
             return

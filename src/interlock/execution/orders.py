@@ -87,6 +87,7 @@ class OrderBook(Answers):
                                      attempt=attempt.attempt, state=InFlight(ts), ts_created=ts), ts)
             elif isinstance(record.state, UNANSWERED) or leg.client_order_id in book.unproven:
                 book.unproven.pop(leg.client_order_id, None)
+                book.missed.pop(leg.client_order_id, None)
                 self._state(record, InFlight(ts), ts, attempt=attempt.attempt)
             else:
                 self._note("illegal", leg.client_order_id,
@@ -169,14 +170,18 @@ class OrderBook(Answers):
         if isinstance(state, Working):
             self.book.lookups.pop(cid, None)
             self._note("illegal", cid, f"{cid} was working and the venue knows it no more", is_alarm=True)
-        elif isinstance(state, InDoubt) and self._is_late_enough(cid, state, report, ts):
-            self._never_arrived(record, Outcome.REJECTED, ts)
+        elif isinstance(state, InDoubt):
+            first = self.book.missed.setdefault(cid, report.ts_event)
+            if self._is_late_enough(cid, state, report, first, ts):
+                self._never_arrived(record, Outcome.REJECTED, ts)
 
-    def _is_late_enough(self, cid: ClientOrderId, state: InDoubt, report: OrderMissing, ts: Nanos) -> bool:
-        """Asked and answered only after the venue must have shown an order that had arrived."""
-        visible = state.ts_since + self._visibility.get(report.account, 0)
-        asked = self.book.lookups.get(cid)
-        return asked is not None and asked.ts_last >= visible and min(report.ts_event, ts) >= visible
+    def _is_late_enough(self, cid: ClientOrderId, state: InDoubt, report: OrderMissing, first: Nanos, ts: Nanos) -> bool:
+        """Asked and answered only after the venue must have shown an order that had arrived. The order may have been long on its
+        way; but not behind the look-ups that followed it, so the first of them that was answered tells when it was there."""
+        delay = self._visibility.get(report.account, 0)
+        visible, asked = state.ts_since + delay, self.book.lookups.get(cid)
+        return (asked is not None and asked.ts_last >= visible and min(report.ts_event, ts) >= visible
+                and report.ts_event >= first + delay)
 
     def _on_dropped(self, report: OrderDropped, ts: Nanos) -> None:
         record = self._known(report)
@@ -204,7 +209,8 @@ class OrderBook(Answers):
         if isinstance(record.state, InFlight | Intended):
             self._state(record, InDoubt(ts), ts)
         asked = self.book.lookups.get(request.client_order_id, Asked(0, 0, 0))
-        wait = max(min(SECOND << asked.count, 30 * SECOND), self._visibility.get(request.account, 0))
+        delay = self._visibility.get(request.account, 0)
+        wait = max(min(SECOND << asked.count, 30 * SECOND), delay + delay // 8)    # the next answer shall lie a delay behind this
         self.book.lookups[request.client_order_id] = Asked(asked.count + 1, ts, ts + wait)
 
     def _on_adopted(self, adopted: OrderAdopted, ts: Nanos) -> None:

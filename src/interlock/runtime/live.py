@@ -22,10 +22,11 @@ from interlock.model.account import Mode
 from interlock.model.command import AccountConfirmed, LiveDeclined
 from interlock.model.entry import Payload
 from interlock.model.ids import AccountName
-from interlock.model.market import MarketState, Proof, Quote, Trade
+from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
 from interlock.model.money import SECOND, Nanos, plain
 from interlock.model.record import AccountFrozen, ConfigRead, LiveStarted, ReadRequested, Started
 from interlock.model.report import AccountRead
+from interlock.model.signal import Held
 from interlock.ports import Confirmations
 from interlock.records import build_digest
 from interlock.runtime.inbox import Inbox
@@ -240,6 +241,10 @@ class Shown:
         return future
 
 
+_FREQUENT: Final = frozenset((Bar, Held))
+"""Nearly all of a long record, and nothing to anybody here."""
+
+
 class LiveWatch:
     """Told of every durable entry: keeps what a person is shown, what SafeBroker reads, and ends the desk where it must."""
 
@@ -251,6 +256,8 @@ class LiveWatch:
 
     def on_entry(self, _seq: int, ts: Nanos, payload: Payload) -> None:
         """Raises ConfigError when a broker answers for another account or environment than the configured one."""
+        if type(payload) in _FREQUENT:
+            return
         self.shown.on_entry(payload, ts)
         self.confirmed.on_entry(payload)
         if isinstance(payload, AccountFrozen) and payload.code == ENVIRONMENT:

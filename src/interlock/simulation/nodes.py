@@ -80,13 +80,16 @@ class SimCommitter(Committer):
                 await loop.create_future()         # the process did not live to see it
             done: asyncio.Future[None] = loop.create_future()
             self.waiting.append(batch)
-            world.loop.call_in(world.commit_delay() + min(world.locked_for(), BUSY), self._work, batch, done)
+            world.loop.call_in(world.commit_delay(), self._begin, batch, done)
             await done
+
+    def _begin(self, batch: Batch, done: "asyncio.Future[None]") -> None:
+        world = self._node.world
+        if not world.point("commit.before"):
+            world.loop.call_in(min(world.locked_for(), BUSY), self._work, batch, done)
 
     def _work(self, batch: Batch, done: "asyncio.Future[None]") -> None:
         world = self._node.world
-        if world.point("commit.before"):
-            return
         failure = world.commit_fault()
         error = self._try(batch) if not world.locked_for() else self._give_up()
         if error is None:

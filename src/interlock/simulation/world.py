@@ -137,7 +137,8 @@ class Crowd(People):
                              ok=is_ok))
 
         held = [name for name in world.terms.accounts if node.is_ready and node.engine.live.is_held(name)]
-        for name in held[:1]:
+        if held:                                   # one after the other: who was refused waits
+            name = held[(world.loop.ns // SECOND) % len(held)]
             typed = world.terms.accounts[name].number
             if world.wrong_numbers:
                 world.wrong_numbers -= 1
@@ -357,8 +358,7 @@ class World(core.Run):
             start = msgspec.structs.replace(PERSON, approved=self._approved) if self.scene.is_live else NOBODY
         if self.loaded is not self.scene.loaded:
             self._approved = self.loaded.digest        # whoever was refused for it has read what it says
-        is_on_other, self._is_on_other_record = self._is_on_other_record, False
-        return self.build, self.loaded, start, is_on_other
+        return self.build, self.loaded, start, self._is_on_other_record
 
     # -- days: a long run has hours in which no process is meant to run
 
@@ -685,7 +685,7 @@ class World(core.Run):
 
     def _start_rightly(self) -> None:
         """Somebody has noticed."""
-        was_watching, self._broken_start = self._broken_start is not None, None
+        was_watching, self._broken_start, self._is_on_other_record = self._broken_start is not None, None, False
         self._swap_back()
         for account, terms in self.terms.accounts.items():
             self.venue_of(account).renumber(account, terms.number)

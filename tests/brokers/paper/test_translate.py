@@ -91,3 +91,10 @@ def test_noise_is_refused_and_never_crashes(body):
     for read in (translate.read_back, translate.answer, lambda raw: translate.report(raw, {})):
         with pytest.raises(MalformedMessage):
             read(body)
+
+
+@pytest.mark.parametrize("number", ["NaN", "nan", "-sNaN12", "Infinity", "-inf"])
+@pytest.mark.parametrize("field", ["quantity", "price", "fee"])
+def test_a_number_that_is_none_is_no_report(field, number):
+    with pytest.raises(MalformedMessage):
+        translate.report(msgspec.json.encode(FILL | {field: number}), {"MNQ": "MNQ"})

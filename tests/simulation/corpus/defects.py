@@ -83,6 +83,25 @@ class OneLane:
         return getattr(self._narrow, name)
 
 
+class OneAfterTheOther:
+    """Asks the next venue only when the one before has answered."""
+
+    def __init__(self, narrow: Any, world: Any) -> None:
+        self._narrow = narrow
+        self._turn = world.__dict__.setdefault("turn_of_venues", asyncio.Lock())
+
+    async def read(self, account: Any) -> Any:
+        async with self._turn:
+            return await self._narrow.read(account)
+
+    async def cancel(self, account: Any, client_order_id: Any, permit: str = "") -> None:
+        async with self._turn:
+            await self._narrow.cancel(account, client_order_id, permit)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._narrow, name)
+
+
 def _wrapped(wrap: Callable[[Any, Any], Any]) -> Callable[[Engines, Any], None]:
     def after_build(node: Engines, built: Any) -> None:
         made: dict[int, Any] = {}
@@ -118,6 +137,20 @@ def _host_zone(_: Engines, built: Any) -> None:
     built.engine._session = session
 
 
+def _any_endpoint(_: Engines, built: Any) -> None:
+    """One adapter ignores which kind of venue answers: where it makes its line, and in what it tells of an account."""
+    for venue in built.venues:
+        venue.line._check = None
+        venue.broker.read = _as_paper(venue.broker.read)
+
+
+def _as_paper(read: Any) -> Any:
+    async def told(account: Any) -> Any:
+        return msgspec.structs.replace(await read(account), endpoint="paper", environment="paper_sim")
+
+    return told
+
+
 DEFECTS: Final[dict[str, tuple[Parts, Callable[[int], Plan], str]]] = {
     "record not synced": (
         Parts(store=lambda disk, gone: SimStore(disk, syncs=False, is_fenced=gone)), directed.failing_sync, "INV-01"),
@@ -131,6 +164,8 @@ DEFECTS: Final[dict[str, tuple[Parts, Callable[[int], Plan], str]]] = {
     "kill read once before the await": (
         Parts(after_build=_wrapped(lambda narrow, _: ReadOnce(narrow))), directed.killed_before_the_write, "INV-02"),
     "cancel lane shared": (Parts(after_build=_wrapped(OneLane)), directed.many_cancels, "INV-07"),
+    "flatten sequential": (Parts(after_build=_wrapped(OneAfterTheOther)), directed.flatten_with_one_venue_down, "INV-27"),
+    "paper flag ignored in the adapter": (Parts(after_build=_any_endpoint), directed.endpoint_swapped, "INV-24"),
     "heartbeat from a side task": (Parts(beside=_beside), directed.hanging, "INV-21"),
     "host time zone in the day roll": (Parts(after_build=_host_zone), directed.over_the_hosts_midnight, "INV-28"),
 }

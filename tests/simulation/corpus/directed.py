@@ -4,8 +4,10 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
+
 from interlock.simulation import scenes
-from interlock.simulation.plans import MILLISECOND, SECOND, AtOperation, AtPoint, AtTime, Fault, Plan, Value, Work
+from interlock.simulation.plans import MILLISECOND, SECOND, AtOperation, AtPoint, AtState, AtTime, Fault, Plan, Value, Work
 
 
 def alert(at: int, lane: str = "main", row: int = 0, action: str = "buy", **more: Value) -> Work:
@@ -80,6 +82,15 @@ def many_cancels(seed: int) -> Plan:
                   Work(ms(8_000, 9_000), "person.kill", {"scope": "all", "account": "", "who": "ann"}))
 
 
+def flatten_with_one_venue_down(seed: int) -> Plan:
+    """Positions at two venues, one of which falls silent; then everything is to be closed."""
+    ms = _draw(seed)
+    at = ms(9_000, 11_000)
+    return a_plan(seed, alert(ms(1_500, 2_000)), alert(ms(2_500, 3_000), lane="side"),
+                  Fault(AtTime(at), "net.partition", {"account": "alfa", "ms": 2_500}),
+                  Work(at + ms(100, 400), "person.flatten", {"account": "", "who": "ann"}), scene="two", horizon=24 * SECOND)
+
+
 def over_the_hosts_midnight(seed: int) -> Plan:
     """A loss, the minute in which the day ends where the host stands, and another alert."""
     ms = _draw(seed)
@@ -87,3 +98,108 @@ def over_the_hosts_midnight(seed: int) -> Plan:
     return a_plan(seed, alert(ms(1_200, 1_600)), price(ms(6_000, 7_000), -12), price(ms(9_000, 9_500), 0),
                   alert(ms(27_000, 28_000), lane="main", row=1), alert(ms(29_000, 30_000), lane="side"), begins=begins,
                   horizon=34 * SECOND)
+
+
+# -- for the core
+
+def a_core_plan(seed: int, *things: Work | Fault, **more: object) -> Plan:
+    return msgspec.structs.replace(a_plan(seed, *things, **more), scale="core")  # type: ignore[arg-type]
+
+
+def killed_when_cleared(seed: int) -> Plan:
+    """A kill comes as two accounts have their orders cleared; neither has been written."""
+    return a_core_plan(seed, alert(1_500 * MILLISECOND), Fault(AtState("cleared"), "ops.kill", {"scope": "risk", "account": ""}),
+                       horizon=5 * SECOND)
+
+
+def killed_and_restarted(seed: int) -> Plan:
+    """A kill, the death of the process, and an alert for the next one."""
+    ms = _draw(seed)
+    return a_core_plan(seed, Work(ms(1_500, 2_500), "person.kill", {"scope": "risk", "account": "", "who": "ann"}),
+                       Fault(AtTime(ms(3_000, 4_000)), "proc.kill9", {"ms": 500}), alert(ms(7_000, 8_000)), horizon=10 * SECOND)
+
+
+def killed_while_unknown(seed: int) -> Plan:
+    """Entries that are lost on their way, and a kill before anybody knows."""
+    ms = _draw(seed)
+    return a_core_plan(seed, alert(ms(1_500, 2_000)), alert(ms(1_500, 2_000), lane="side"),
+                       *(Fault(AtOperation("wire.place", each), "net.drop_request") for each in (1, 2, 3)),
+                       Work(ms(2_500, 3_000), "person.kill", {"scope": "risk", "account": "", "who": "ann"}), horizon=10 * SECOND)
+
+
+def emptied(seed: int) -> Plan:
+    """A position, a read that shows none, and an alert for another instrument."""
+    ms = _draw(seed)
+    at = ms(5_000, 6_000)
+    return a_core_plan(seed, alert(ms(1_500, 2_000)), Fault(AtTime(at), "broker.empty_read"),
+                       Work(at + 10 * MILLISECOND, "person.reconcile", {"account": "alfa", "who": "ann"}),
+                       alert(at + 900 * MILLISECOND, row=1), horizon=12 * SECOND)
+
+
+def told_late(seed: int) -> Plan:
+    """The report of a fill takes seconds; the account is read meanwhile, and an alert for the same instrument follows."""
+    ms = _draw(seed)
+    return a_core_plan(seed, Fault(AtOperation("report.fill", 1), "net.latency", {"ms": 2_500}),
+                       Fault(AtOperation("report.fill", 2), "net.latency", {"ms": 2_500}), alert(ms(1_500, 2_000)),
+                       *(Work(ms(2_600, 3_200), "person.reconcile", {"account": account, "who": "ann"})
+                         for account in ("alfa", "beta")),
+                       alert(ms(7_000, 8_000)), horizon=14 * SECOND)
+
+
+def burst(seed: int) -> Plan:
+    """Alerts for one underlying, closer together than an answer takes."""
+    ms = _draw(seed)
+    at = ms(1_500, 2_500)
+    return a_core_plan(seed, alert(at), alert(at + 60 * MILLISECOND), alert(at, lane="side"),
+                       alert(at + 60 * MILLISECOND, lane="side"), latency=(200 * MILLISECOND, 300 * MILLISECOND),
+                       horizon=8 * SECOND)
+
+
+def flattened(seed: int) -> Plan:
+    """Positions in every account, slow answers, and a flatten of all."""
+    ms = _draw(seed)
+    return a_core_plan(seed, alert(ms(1_500, 2_000)), alert(ms(2_200, 2_600), lane="side"),
+                       Work(ms(7_000, 8_000), "person.flatten", {"account": "", "who": "ann"}),
+                       latency=(250 * MILLISECOND, 300 * MILLISECOND), horizon=20 * SECOND)
+
+
+def redefined(seed: int) -> Plan:
+    """The venue tells another multiplier, and an alert follows."""
+    ms = _draw(seed)
+    at = ms(3_000, 4_000)
+    return a_core_plan(seed, *(Fault(AtOperation("wire.read", each), "broker.wrong_definition") for each in range(1, 12)),
+                       Work(at, "person.reconcile", {"account": "", "who": "ann"}), alert(at + 2 * SECOND), horizon=9 * SECOND)
+
+
+def muted(seed: int) -> Plan:
+    """The feed of one instrument says nothing for a while; pings go on."""
+    ms = _draw(seed)
+    return a_core_plan(seed, Work(ms(2_000, 3_000), "mute", {"symbol": "MNQ", "for_ns": 20 * SECOND}), alert(ms(16_000, 18_000)),
+                       horizon=26 * SECOND)
+
+
+def broken(check: int, how: str = "gate.raise") -> Callable[[int], Plan]:
+    """One check of the gate is broken while an alert is judged."""
+    def plan(seed: int) -> Plan:
+        return a_core_plan(seed, Fault(AtTime(500 * MILLISECOND), how, {"check": check, "ms": 5_000}),
+                           alert(2 * SECOND), horizon=4 * SECOND)
+
+    return plan
+
+
+# -- and for the world
+
+def endpoint_swapped(seed: int) -> Plan:
+    """Behind the address of a paper desk stands a live venue for a while; what is held is to be closed meanwhile."""
+    ms = _draw(seed)
+    at = ms(5_000, 6_000)
+    return a_plan(seed, alert(ms(1_500, 2_500)), Fault(AtTime(at), "ops.live_endpoint", {"ms": 14_000}),
+                  Work(at + 1_500 * MILLISECOND, "person.reconnect", {"account": "alfa", "who": "ann"}),
+                  *(alert(at + each * SECOND, action="close") for each in (4, 6, 8)), horizon=22 * SECOND)
+
+
+def reconfigured(seed: int) -> Plan:
+    """The configuration of a live desk is changed, and nobody has said yes to it."""
+    ms = _draw(seed)
+    return a_plan(seed, alert(ms(2_500, 3_500)), Fault(AtTime(ms(5_000, 6_000)), "ops.config_change"), alert(ms(12_000, 14_000)),
+                  scene="live", horizon=20 * SECOND)

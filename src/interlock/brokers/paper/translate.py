@@ -1,5 +1,6 @@
 """Orders to the venue's bytes and the venue's bytes to reports. Pure; nothing unknown is ever given a default."""
 
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -47,6 +48,8 @@ from interlock.model.view import Definition
 PAPER: Final = Truth.PAPER_SIM.value
 SIMULATOR: Final = Truth.RUNTIME_SIM.value
 LIVE: Final = "live"
+_NO_NUMBER: Final = re.compile(rb'"[+-]?(?:s?nan[0-9]*|inf(?:inity)?)"', re.IGNORECASE)
+"""What may be a number that is none; looked at closely where it occurs."""
 
 
 def order_bytes(order: Order) -> bytes:
@@ -112,6 +115,7 @@ def report(body: bytes, instruments: dict[str, str]) -> OrderReport:
         frame = frames.event_of(body)
     except msgspec.DecodeError as e:
         raise MalformedMessage(f"paper: a report that cannot be read: {e}") from None
+    _check_numbers(body, frame)
     account, client_order_id = AccountName(frame.account), ClientOrderId(frame.id)
     match frame:
         case AcceptedFrame():
@@ -135,9 +139,25 @@ def report(body: bytes, instruments: dict[str, str]) -> OrderReport:
 def answer(body: bytes) -> Answer:
     """The answer to one request. Raises MalformedMessage."""
     try:
-        return frames.answer_of(body)
+        frame = frames.answer_of(body)
     except msgspec.DecodeError as e:
         raise MalformedMessage(f"paper: an answer that cannot be read: {e}") from None
+    _check_numbers(body, frame)
+    return frame
+
+
+def _check_numbers(body: bytes, frame: object) -> None:
+    """What is not known is not known: a quantity or a price that is no number is believed as little as one that is missing."""
+    if _NO_NUMBER.search(body) and _has_no_number(frame):
+        raise MalformedMessage(f"paper: a number that is none in a {type(frame).__name__}")
+
+
+def _has_no_number(value: object) -> bool:
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    if isinstance(value, msgspec.Struct):
+        return any(_has_no_number(getattr(value, name)) for name in value.__struct_fields__)
+    return isinstance(value, list | tuple) and any(_has_no_number(each) for each in value)
 
 
 def found(frame: Found | Missing) -> OrderFound | OrderMissing:

@@ -23,20 +23,21 @@ class ReentryCooldown:
 
     def check(self, intent: SizedIntent, view: GateView) -> CheckAnswer:
         side, now, memory = intent.account_intent.intent.side, view.now, view.memory
+        same, opposite = side.value, side.opposite.value
         for stopped, ts in memory.ts_stop_outs:
             left = self.cooldown - (now - ts)
-            if stopped == side.value and not left <= 0:
-                return Refuse("cooldown", f"Cooldown {left // SECOND}s left ({view.instrument.parent} {side.value})",
+            if stopped == same and not left <= 0:
+                return Refuse("cooldown", f"Cooldown {left // SECOND}s left ({view.instrument.parent} {same})",
                               {"left": str(left)})
         for entered, ts in memory.ts_entries:
             left = self.opposite_wait - (now - ts)
-            if entered == side.opposite.value and not left <= 0:
+            if entered == opposite and not left <= 0:
                 return Refuse("opposite_wait", f"{left // SECOND}s left after the opposite entry", {"left": str(left)})
         entries = 0
         for entered, count in memory.entries_today:
-            if entered == side.value:
+            if entered == same:
                 entries += count
         if 0 <= entries < self.entries_per_day_max:
             return Allow({"entries": str(entries)})
-        return Refuse("entries_per_day", f"{entries} {side.value} entries today, limit {self.entries_per_day_max}",
+        return Refuse("entries_per_day", f"{entries} {same} entries today, limit {self.entries_per_day_max}",
                       {"entries": str(entries), "limit": str(self.entries_per_day_max)})

@@ -197,8 +197,8 @@ class Facts:
         self.lost: list[tuple[Nanos, Lost]] = []
         # what was struck, and when things were whole
         self.faults: dict[str, Nanos] = {}                 # verb -> when last
-        self.missed: dict[Key, list[Nanos]] = {}           # look-ups that were answered "missing": when they were asked
-        self._asked: dict[Key, list[Nanos]] = {}
+        self.missed: dict[Key, list[tuple[Nanos, Nanos]]] = {}         # look-ups without a find: when asked; the venue's answer
+        self._asked: dict[Key, Nanos] = {}                 # when an order was last looked up
         self.ts_whole: Nanos = 0                           # since when process and line are up without a break
         self.is_whole = False
         self.is_ready = False
@@ -235,7 +235,12 @@ class Facts:
         parent = self.told.get((leg.account, leg.parent)) if leg.parent else None
         if parent is not None and self.is_proven_missing(parent):
             return True                        # a message arrives whole or not at all
-        return any(asked >= leg.ts + self.terms.visibility for asked in self.missed.get((leg.account, leg.id), ()))
+        missed = [each for each in self.missed.get((leg.account, leg.id), ()) if each[0] >= leg.ts]
+        if not missed:
+            return False
+        # It may have been long on its way, but not behind the first question that the venue answered.
+        shown = missed[0][1] + self.terms.visibility
+        return any(asked >= leg.ts + self.terms.visibility and answered >= shown for asked, answered in missed)
 
     def never_sent(self, leg: Told, ts: Nanos) -> bool:  # noqa: ARG002
         """The bytes are known never to have left; nothing on the wire is so."""
@@ -417,7 +422,7 @@ class Facts:
                                                               is_native=account is None or account.has_native_brackets)
         elif event.kind == "lookup":
             found = frames.message(event.body)
-            self._asked.setdefault((str(found["account"]), str(found["id"])), []).append(event.ts)
+            self._asked[str(found["account"]), str(found["id"])] = event.ts
         elif event.kind == "cancel":
             found = frames.message(event.body)
             self.cancels.setdefault((str(found["account"]), str(found["id"])), []).append(event.ts)
@@ -432,7 +437,9 @@ class Facts:
                 self._on_told_fill(event, found)
             elif kind == "missing":
                 key = found["account"], found["id"]
-                self.missed.setdefault(key, []).extend(self._asked.pop(key, ())[-1:])
+                asked = self._asked.get(key)
+                if asked is not None:
+                    self.missed.setdefault(key, []).append((asked, found["ts"]))
             elif kind in ("accepted", "cancelled", "rejected", "expired", "found", "status"):
                 self._on_told(event, found, kind)
         except (Unreadable, KeyError, TypeError, AttributeError):
@@ -504,7 +511,9 @@ class Facts:
     def _on_read(self, event: Wire, found: dict[str, Any]) -> None:
         for fill in found["fills"]:
             self._on_told_fill(event, fill)
-        self.reads[found["account"]] = event.ts, found, event.connection
+        before = self.reads.get(found["account"])
+        if before is None or before[2] != event.connection or found["ts"] >= before[1]["ts"]:
+            self.reads[found["account"]] = event.ts, found, event.connection
 
     # -- the market
 
@@ -541,9 +550,15 @@ class Facts:
         """Whether something that began at `since` may still take its time: the bound runs while everything is whole."""
         return not self.is_whole or ts < max(since, self.ts_whole) + bound
 
+    def has_time_at(self, account: str, since: Nanos, bound: Nanos, ts: Nanos) -> bool:
+        """As `has_time`, where the line of another account is no excuse."""
+        _, is_up, up_since = self.connections.get(account, (0, False, 0))
+        started = self.ts_node.get("engine", 0)
+        return not self.is_ready or self.is_stalled or not is_up or ts < max(since, up_since, started) + bound
+
     def _on_fault(self, event: FaultDone) -> None:
         self.faults[event.verb] = event.ts
-        if event.verb == "disk.slow":
+        if event.verb in ("disk.slow", "disk.lock"):
             self._stall(True, event.ts)
 
     def _stall(self, is_stalled: bool, ts: Nanos) -> None:
@@ -629,7 +644,10 @@ class Facts:
             case ReadRequested() as request:
                 self.read_requests[request.account] = ts
             case AccountRead() as account_read:
-                self.recorded_reads[account_read.account] = ts, account_read
+                before = self.recorded_reads.get(account_read.account)
+                if before is None or before[1].connection != account_read.connection \
+                        or account_read.ts_event >= before[1].ts_event:      # else a later answer came before it
+                    self.recorded_reads[account_read.account] = ts, account_read
             case OrderFilled() as fill:
                 self._book(fill, kept.seq)
             case OrderAccepted(quantity=quantity) as accepted if quantity is not None:

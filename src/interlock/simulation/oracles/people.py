@@ -153,7 +153,7 @@ class HonestFlatten(Oracle):
 
     def at_time(self, ts: Nanos) -> Sentences:
         for account, since in tuple(self._due.items()):
-            if not self.facts.has_time(since, self.terms.flatten, ts):
+            if not self.facts.has_time_at(account, since, self.terms.flatten, ts):
                 del self._due[account]
                 yield f"nothing was attempted for the flatten of {account} within {self.terms.flatten / 1e9:.0f} s"
 

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from interlock.model.command import AccountConfirmed, ConfirmAccount, Enabled, Flatten, Kill
+from interlock.model.market import MarketState
 from interlock.model.record import ConfigRead, Header, Started, TierChanged
 from interlock.simulation.history import (
     Act,
@@ -18,6 +19,7 @@ from interlock.simulation.history import (
     Opened,
     Phase,
     Recovered,
+    Seen,
     Task,
     VenueLine,
     Wire,
@@ -29,6 +31,8 @@ from interlock.simulation.oracles.orders import WRITES, readable
 
 SECOND = 1_000_000_000
 TTL = 15 * SECOND
+SILENCE = 13 * SECOND
+"""No quote for so long, and a lane that needs it opens nothing: ten seconds, and the time that it takes to find out."""
 PHRASE = "I_MEAN_IT"
 """What a person gives as the second key of live trading."""
 
@@ -115,9 +119,10 @@ class TierMonotony(Oracle):
         super().__init__(facts)
         self._tiers: dict[str, int] = {}
         self._enabled: set[str] = set()
+        self._opened: dict[str, Nanos] = {}            # when the market last opened or shut, as the process was told
 
     def on(self) -> dict[type[Event], Handler]:
-        return {Durable: self._durable, Wire: self._wire}
+        return {Durable: self._durable, Wire: self._wire, Seen: self._seen}
 
     def _durable(self, event: Durable) -> Sentences:
         for kept in event.entries:
@@ -133,6 +138,24 @@ class TierMonotony(Oracle):
                     self._tiers[changed.scope] = changed.tier
                 case _:
                     pass
+
+    def at_time(self, ts: Nanos) -> Sentences:
+        facts = self.facts
+        for symbol, (at, _) in facts.quotes.items():
+            state = facts.states.get(symbol)
+            is_shut = state is not None and (state.is_halted or not state.is_open)
+            if is_shut or not facts.is_whole or ts < max(at, facts.ts_whole, self._opened.get(symbol, 0)) + SILENCE:
+                continue
+            for lane in self.terms.lanes:
+                if self._tiers.get(f"lane.{lane}", 0) < 3:
+                    yield (f"lane.{lane} stands at tier {self._tiers.get(f'lane.{lane}', 0)}, and no quote of {symbol} has come for "
+                           f"{(ts - at) / 1e9:.1f} s")
+                    return
+
+    def _seen(self, event: Seen) -> Sentences:
+        if isinstance(event.message, MarketState):
+            self._opened[event.message.instrument] = event.ts
+        return ()
 
     def _wire(self, event: Wire) -> Sentences:
         message = readable(event)
