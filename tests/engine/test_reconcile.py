@@ -146,6 +146,23 @@ def test_a_difference_is_seen_then_freezes_then_asks(rooms):
     assert asked[-1].digest == digest_of(asked[-1].state)
 
 
+def test_what_the_first_reading_of_all_shows_was_there_before_us_and_freezes_at_once():
+    rooms = Rooms()
+
+    said = rooms.tell(read(NOW, positions={"MNQ": "1"}), NOW)
+    assert kinds(said) == [AccountFrozen, Alarm]
+
+    asked = rooms.tell(read(NOW + 6 * SECOND, positions={"MNQ": "1"}), NOW + 6 * SECOND)
+    assert kinds(asked) == [QuestionOpened]
+
+
+def test_a_difference_of_the_first_reading_may_be_a_report_on_its_way_where_we_have_ordered_something():
+    rooms = Rooms()
+    rooms.tell(attempt("ours", "MNQ", Side.BUY, "1"), NOW)
+
+    assert kinds(rooms.tell(read(NOW + SECOND, positions={"MNQ": "1"}), NOW + SECOND)) == []
+
+
 def test_the_same_state_is_asked_about_once_and_another_one_anew(rooms):
     drifted(rooms, positions={"MNQ": "1"})
 

@@ -59,6 +59,21 @@ def test_a_line_that_comes_back_has_every_open_question_asked_at_once():
     assert rig.lookups.count(stop) == before + 1
 
 
+def test_a_line_that_comes_back_has_every_cancel_without_an_answer_repeated_at_once():
+    rig = Rig(profile())
+    _, stop = emulated(rig)
+    rig.kill("all")
+    rig.feed(LineChanged(A, False, 1, "reset"))
+    rig.after(20 * SECOND)             # every repetition has met a line that is down
+    before = rig.cancels.count(stop)
+
+    rig.feed(LineChanged(A, True, 2, "connected"))
+
+    assert rig.cancels.count(stop) == before + 1
+    asked = [each for each in rig.out if isinstance(each, CancelRequested) and each.client_order_id == stop]
+    assert asked[-1].permit == "person"
+
+
 def test_a_look_up_that_fails_is_asked_again_when_it_is_due_and_not_at_once():
     rig = Rig(profile())
     cid = rig.enter().client_order_id

@@ -2,12 +2,14 @@
 
 import pytest
 from tests.execution.rig import A, D, Rig, profile
+from tests.execution.test_brackets import linked
 
 from interlock.execution.state import TRIES_MAX
+from interlock.model.ids import BrokerOrderId
 from interlock.model.money import SECOND
-from interlock.model.order import OrderType
+from interlock.model.order import OrderType, Outcome
 from interlock.model.record import AccountThawed, AlarmCleared, ExitBegun
-from interlock.model.report import CancelRejected, OrderExpired, OrderFilled, WriteUnknown
+from interlock.model.report import CancelRejected, OrderExpired, OrderFilled, OrderFound, WriteUnknown
 from interlock.model.signal import Purpose, Side
 
 NAME = "protection.paper-1.MNQ"
@@ -204,7 +206,7 @@ def test_a_cancel_that_was_refused_is_not_asked_for_again_in_the_same_breath():
     assert f"cancel.{asked}" in rig.standing()
 
 
-def test_a_stop_that_is_refused_twice_is_alarmed_although_each_refusal_begins_a_new_wait():
+def test_a_stop_that_is_refused_twice_is_alarmed_at_once():
     rig = Rig(profile())
     rig.fill(rig.enter().client_order_id, "3")
 
@@ -214,6 +216,46 @@ def test_a_stop_that_is_refused_twice_is_alarmed_although_each_refusal_begins_a_
     rig.rejected(rig.stops()[0].leg.client_order_id)
 
     assert NAME in rig.standing()
+
+
+def test_two_seconds_without_a_stop_are_two_seconds_however_often_it_was_refused():
+    rig = Rig(profile())
+    rig.fill(rig.enter().client_order_id, "3")
+    rig.after(SECOND)
+    rig.rejected(rig.stops()[0].leg.client_order_id)
+
+    rig.after(SECOND - 1)
+    assert NAME not in rig.standing()
+    rig.after(1)
+
+    assert NAME in rig.standing()
+
+
+def test_a_stop_that_a_look_up_found_filled_is_not_placed_again_before_its_executions_have_come():
+    rig = Rig(profile())
+    entered(rig)
+    stop = rig.sent[-1].client_order_id
+
+    rig.feed(OrderFound(A, stop, BrokerOrderId("b"), D(3), Outcome.FILLED, rig.ts))
+    rig.after(SECOND)
+    assert len(rig.sent) == 2
+    rig.fill(stop, "3", "95")
+
+    assert (len(rig.sent), rig.position()) == (2, D(0))
+
+
+def test_a_target_that_the_broker_lists_without_a_position_goes_at_the_second_reading():
+    rig = Rig(profile(brackets=True))
+    _, stop, target = linked(rig)
+    rig.fill(stop, "2", "95")
+    rig.cancelled(stop)                # somebody else has sold the third
+
+    rig.read(rig.listed(target))
+    assert target not in rig.cancels, "one list may have crossed a report"
+    rig.after(3 * SECOND)
+    rig.read(rig.listed(target))
+
+    assert target in rig.cancels
 
 
 def test_a_broker_that_lists_no_stop_is_asked_again_and_then_alarmed():

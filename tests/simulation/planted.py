@@ -33,6 +33,7 @@ from interlock.model.record import AccountFrozen, Attempt
 from interlock.model.report import AccountRead, OrderFilled, WriteUnknown
 from interlock.model.signal import Purpose, Side, Source
 from interlock.model.verdict import Allow, Cleared, Verdict
+from interlock.runtime import live
 from interlock.runtime.epochs import EpochRecord
 from interlock.simulation import core
 from interlock.simulation.core import Parts, Process
@@ -388,6 +389,12 @@ CORE: tuple[Plant, ...] = (
 """The defects that the core simulator must find, by the oracle of the invariant that each breaks alone. `within` counts seeds
 from 0; where one of `plan` is named, they are the seeds of plans that lead straight to it."""
 
+WORLD: tuple[Plant, ...] = (
+    Plant("configuration not compared", "INV-25", 1, patches=((live, "check_approval", lambda *_: ""),),
+          plan=directed.reconfigured),
+)
+"""Defects that only a process which starts has, and that no part of its wiring holds; beside those of `corpus/defects.py`."""
+
 OPEN: tuple[tuple[tuple[str, ...], str, int, Callable[[int], Plan]], ...] = (
     (("kill",), "INV-06", 60, draw),
     (("guard.1_time_window",), "INV-20", 60, draw),
@@ -397,3 +404,39 @@ OPEN: tuple[tuple[tuple[str, ...], str, int, Callable[[int], Plan]], ...] = (
     (("order.definition",), "INV-16", 3, directed.redefined),
 )
 """Checks that may be made to allow everything (the last room looking away), what notices it, and within how many seeds."""
+
+LIST: dict[str, str] = {
+    "no journal record": "core: no journal record",
+    "record not synced": "world: record not synced",
+    "new id on retry": "core: new id on retry",
+    "retry not cleared again": "core: retry not cleared again",
+    "kill read once": "core: kill read once",
+    "each check removed": "tests/simulation/test_planted.py::test_a_check_that_is_left_out_is_found",
+    "each check allows everything":
+        "tests/simulation/test_removed_checks.py::test_an_entry_leaves_that_only_this_check_held_back",
+    "each exit check allows everything":
+        "tests/simulation/test_removed_checks.py::test_an_exit_leaves_that_only_this_check_held_back",
+    "each check failing open": "tests/simulation/test_planted.py::test_a_check_that_fails_open_is_found",
+    "fills not told apart": "core: fills not told apart",
+    "inferred fill kept beside the real": "core: inferred fill kept beside the real",
+    "sibling not cancelled": "core: sibling not cancelled",
+    "exit sized from the intent": "core: exit sized from the intent",
+    "empty list taken for flat": "core: empty list taken for flat",
+    "halt not latched": "core: halt not latched",
+    "lease not checked after a pause": "world: lease not checked after a pause",
+    "limit charged at the acknowledgement": "core: limit charged at the acknowledgement",
+    "cancel lane shared": "core: cancel lane shared",
+    "heartbeat from a side task": "world: heartbeat from a side task",
+    "host time zone in the day roll": "world: host time zone in the day roll",
+    "tier from an empty window": "core: tier from an empty window",
+    "flatten sequential": "world: flatten sequential",
+    "wall clock in the lease": "world: wall clock in the lease",
+    "journal not synced by the database":
+        "tests/storage/test_power_cut.py::test_the_same_trial_with_a_sync_less_per_commit_loses_acknowledged_entries",
+    "id made of the attempt": "core: id made of the attempt",
+    "paper flag ignored in one path": "world: paper flag ignored in the adapter",
+    "configuration not compared": "world: configuration not compared",
+    "drift repaired by itself": "core: drift repaired by itself",
+}
+"""Every defect that must be findable, and what finds it. A message on a bus that is taken twice is not among them: no room talks
+to another over a bus, and an alert that arrives twice is the intake's to answer."""

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from interlock.simulation import core, plans, run
 
+PLANS = plans.stored(Path(__file__).with_name("plans"))
 CHUNKS = 8
 SEEDS = 2_000
 """Seeds of the merge profile that every test run goes through."""
@@ -52,3 +54,8 @@ def test_a_plan_without_faults_trades_and_violates_nothing():
 
     assert tally.failed == []
     assert tally.round_trips > 10
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_what_once_went_wrong_does_not_go_wrong_again(name):
+    assert run.judge(PLANS[name]) is None

@@ -1,11 +1,14 @@
 """Live and paper, two venues, builds and configurations, told as short stories: what the bytes at the venue say."""
 
+from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from msgspec.structs import replace
 from tests.simulation.corpus.directed import a_plan, alert, flatten_with_one_venue_down, price
 
+from interlock.brokers.safe import SafeBroker
 from interlock.engine.live import Live
 from interlock.model.command import AccountConfirmed, FlattenEnded
 from interlock.model.order import Profile
@@ -84,13 +87,13 @@ def test_a_venue_that_turns_live_behind_its_address_gets_no_byte_of_an_order():
 
 
 def test_the_oracle_sees_a_paper_desk_that_takes_any_endpoint():
-    """Planted: neither the welcome nor what an account tells of its endpoint is looked at."""
-    def trusting(read: Any) -> Any:
-        from msgspec.structs import replace
-        return replace(read, endpoint="paper")
-
+    """Planted: neither the welcome nor what an account tells of its endpoint is looked at, nor does the last room look."""
     sound = Live.on_read
-    with patch.object(SimRemote, "_check", lambda *_: ""), patch.object(Live, "on_read", lambda self, read: sound(self, trusting(read))):
+    with ExitStack() as planted:
+        planted.enter_context(patch.object(SimRemote, "_check", lambda *_: ""))
+        planted.enter_context(patch.object(Live, "on_read", lambda self, read: sound(self, replace(read, endpoint="paper"))))
+        lived(starting_wrongly(4, "brackets"))         # SafeBroker's own evidence is left, and is enough
+        planted.enter_context(patch.object(SafeBroker, "_check_environment", lambda *_: None))
         lived(starting_wrongly(4, "brackets"), violates="INV-24")
 
 

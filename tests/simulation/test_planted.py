@@ -1,18 +1,21 @@
 """Every defect that is put into the wiring of a run is found by an oracle, within the number of seeds that it states."""
 
 from collections.abc import Callable
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from tests.simulation import planted
 from tests.simulation.corpus import directed
+from tests.simulation.corpus.defects import DEFECTS
 
 from interlock.gate import judge as judging
-from interlock.simulation import core, oracles
+from interlock.simulation import core, oracles, world
 from interlock.simulation.core import Parts
 from interlock.simulation.history import Violation
 from interlock.simulation.plans import Plan, draw
 
+ROOT = Path(__file__).parents[2]
 ENTER = core.scenes.scene("brackets").terms.checks["enter|alerts"]
 
 
@@ -34,6 +37,28 @@ def test_a_planted_defect_is_found(plant):
 
     assert seed is not None, f"{plant.name}: not found within {plant.within} seeds"
     assert core.run(plant.plan(seed)).violation is None, "the same seed is clean without the defect"
+
+
+@pytest.mark.parametrize("plant", planted.WORLD, ids=lambda plant: plant.name.replace(" ", "_"))
+def test_a_planted_defect_of_a_whole_process_is_found(plant):
+    kinds, found = tuple(kind for kind in oracles.ALL if kind.invariant == plant.invariant), None
+    for seed in range(plant.within):
+        with plant.planted():
+            found = world.World(plant.plan(seed), kinds=kinds).run().violation
+        if found is not None:
+            break
+
+    assert found is not None, f"{plant.name}: not found within {plant.within} seeds"
+    assert world.run(plant.plan(seed)).violation is None, "the same seed is clean without the defect"
+
+
+def test_everything_that_must_be_findable_has_its_finder():
+    known = {f"core: {plant.name}" for plant in planted.CORE} | {f"world: {name}" for name in DEFECTS}
+    known |= {f"world: {plant.name}" for plant in planted.WORLD}
+
+    for defect, finder in planted.LIST.items():
+        path, _, name = finder.partition("::")
+        assert finder in known or f"def {name}(" in (ROOT / path).read_text(), f"{defect}: there is no {finder}"
 
 
 @pytest.mark.parametrize("name", ENTER)

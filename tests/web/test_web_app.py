@@ -181,6 +181,16 @@ def test_what_the_engine_refuses_is_told_with_its_code():
     assert answer.json()["code"] == "phrase.wrong"
 
 
+def test_an_authorization_that_proves_nothing_does_not_stand_for_our_origin():
+    desk = ScriptedDesk(bars=1)
+
+    async def story(client: httpx.AsyncClient) -> httpx.Response:
+        await client.get(f"/?token={TOKEN}")
+        return await client.post("/api/kill", json=KILL, headers={"origin": "http://evil.example", "authorization": "Basic eDp5"})
+
+    assert run(story, desk).json()["code"] == "origin.foreign"
+
+
 @pytest.mark.parametrize("origin", [None, "http://evil.example", "http://127.0.0.1:3000", "null", "http://[", ""])
 def test_a_page_of_another_origin_cannot_act_with_our_cookie(origin: str | None):
     desk = ScriptedDesk(bars=1)

@@ -90,7 +90,7 @@ def _alarms(situation: Situation, key: str, at: Decimal, ts: Nanos, *, is_read: 
         return
     allowed = T_PROTECT if at else T_ORPHAN
     plan = situation.plan(key)
-    is_refused = at != ZERO and plan is not None and plan.tries > 1   # each refusal begins a new wait; two are enough to know
+    is_refused = at != ZERO and plan is not None and plan.tries > 1   # two refusals are enough to know
     is_ours = ours is not None and (ts - ours >= allowed or is_refused)
     is_theirs = theirs is not None and is_read and ts - theirs >= allowed
     if not is_ours and not is_theirs:

@@ -117,6 +117,20 @@ STRATEGIES = {"main": (("trend", "trend-1", "MES"), ("swing", "swing-1", "MNQ"))
               "side": (("fade", "fade-1", "MES"), ("probe", "probe-1", "MNQ"))}
 """By lane: strategy, script and symbol of each configured row."""
 
+_ENTER = (
+    "kill", "truth", "account", "order.strategy", "order.tier",
+    "phase.1_connection", "phase.2_balance", "phase.3_daily_loss", "phase.4_regime", "phase.5_size",
+    "guard.1_time_window", "guard.2_data_quality", "guard.3_risk_limits", "guard.4_position_count",
+    "guard.5_directional_concentration", "guard.6_entry_slippage", "guard.7_trajectory_alignment", "guard.8_day_type",
+    "guard.9_degradation", "guard.10_liquidity", "guard.11_reentry_cooldown",
+    "order.instrument", "order.definition", "order.reversal", "order.self_trade", "order.tick_and_lot", "order.bracket",
+    "order.collar", "order.price_window", "order.duplicate", "order.rate", "order.value_rate", "order.margin", "order.provenance")
+_EXIT = ("exit.account", "exit.position", "exit.never_crosses_zero", "order.tick_and_lot", "order.wide_collar")
+CHECKS = {f"{profile}|{source}": names
+          for profile, names in (("enter", _ENTER), ("protect", _EXIT), ("reduce", _EXIT), ("flatten", ("exit.person", *_EXIT)))
+          for source in ("options", "bars", "alerts")}
+"""What a clearance must show, by profile and source, in order: written down from the manual, not read from the registry."""
+
 BARS = 500
 _WAVE = (0, 1, 2, 3, 2, 1, 0, -1, -2, -3, -2, -1)
 
@@ -191,7 +205,7 @@ def scene(name: str) -> Scene:
         for account, cash, position in (("alfa", 50_000, 4), ("beta", 50_000, 4), ("gama", 30_000, 3))}
     terms = Terms(
         contracts=CONTRACTS, accounts=accounts, lanes={"main": ("alfa", "beta"), "side": ("gama",)},
-        checks=_checks(setup), cooldown=MINUTE, opposite_wait=10 * SECOND, entries_per_day=4, losses_in_a_row=2,
+        checks=CHECKS, cooldown=MINUTE, opposite_wait=10 * SECOND, entries_per_day=4, losses_in_a_row=2,
         daily_loss_share=Fraction(3, 1000), positions=4, all_orders_per_minute=24, is_live=name == "live")
     changed = load_text(text.replace('risk_per_trade = "90"', 'risk_per_trade = "89"'), f"scene {name}, changed", {})
     venues = (("paper", ("alfa", "beta")), ("other", ("gama",))) if name == "two" else (("paper", tuple(accounts)),)
@@ -214,14 +228,6 @@ def _made_live(text: str) -> str:
                             f'[accounts.{account}]\nbroker = "paper"\nnumber = "V-{account}"')
     text = text.replace("safe = { ", 'safe = { symbols = ["MES", "MNQ"], ')
     return text + '[[releases]]\nname = "CPI"\nat = "2024-12-11T08:30:00-05:00"\n'
-
-
-def _checks(setup: Setup) -> dict[str, tuple[str, ...]]:
-    """The list of checks by profile and source, as it stood when this process began."""
-    from interlock.model.order import Profile
-    from interlock.model.signal import Source
-    return {f"{profile.value}|{source.value}": tuple(check.name for check in setup.registry.checks(profile, source))
-            for profile in Profile for source in Source}
 
 
 class Warmth(Struct, frozen=True):

@@ -52,10 +52,14 @@ class Entrance:
     def knows_token(self, token: str) -> bool:
         return hmac.compare_digest(_digest(token), self._token)
 
+    def bears(self, headers: Headers) -> bool:
+        """Whether the token itself stands in the headers, which no other site's page can put there."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self.knows_token(token.strip())
+
     def knows(self, headers: Headers) -> bool:
         """By `Authorization: Bearer TOKEN`, or by the cookie."""
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.knows_token(token.strip()):
+        if self.bears(headers):
             return True
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(self.cookie_name)
@@ -98,7 +102,7 @@ class Guard:
             await self._hook(scope, receive, send)
         elif scope["type"] == "websocket":
             headers = Headers(scope=scope)
-            has_right_origin = is_same_origin(headers) or ("origin" not in headers and "authorization" in headers)
+            has_right_origin = is_same_origin(headers) or ("origin" not in headers and self._entrance.bears(headers))
             if self._entrance.knows(headers) and has_right_origin:
                 await self._app(scope, receive, send)
             else:
@@ -122,7 +126,7 @@ class Guard:
                 return HTMLResponse(LOCKED, 401)
             return _refuse(401, "token.wrong", "use the link that `interlock run` printed, or `Authorization: Bearer`")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            if "authorization" not in headers and not is_same_origin(headers):
+            if not self._entrance.bears(headers) and not is_same_origin(headers):
                 return _refuse(403, "origin.foreign", f"expected our own page, found {headers.get('origin')!r}")
             length = headers.get("content-length", "0")
             if not length.isdigit() or int(length) > BODY_MAX:

@@ -158,7 +158,7 @@ class NoOrphans(Oracle):
 
     def _orphans(self, key: Key) -> list[str]:
         """Exits that may still fill although nothing is held, and whose cancel nobody has asked for."""
-        if self.facts.told_positions.get(key, ZERO):
+        if self.facts.told_positions.get(key, ZERO) or self._shows(key):
             return []
         found = []
         for leg in self.facts.may_fill(*key):
@@ -170,6 +170,12 @@ class NoOrphans(Oracle):
             if not self.facts.cancels.get((leg.account, leg.id)):
                 found.append(leg.id)
         return found
+
+    def _shows(self, key: Key) -> bool:
+        """Whether the venue has shown a position there, later than anything else that was told of it."""
+        ts, found, _ = self.facts.reads.get(key[0], (-1, {}, 0))
+        return ts > self.facts.ts_told.get(key, -1) and any(
+            held["symbol"] == key[1] and Fraction(held["quantity"]) for held in found["positions"])
 
     def _wire(self, event: Wire) -> Sentences:
         if self._version != self.facts.version:
