@@ -262,6 +262,27 @@ def test_an_order_whose_answer_was_lost_is_not_sent_again():
     assert len(desk.venue.wire) == 2
 
 
+def test_an_order_that_was_long_on_its_way_is_not_gone_at_the_first_look_up():
+    """It may have arrived right before the question, and then it does not show yet."""
+    desk = Desk()
+    order = desk.cleared()
+    desk.venue.outage = OutcomeUnknown("no answer")
+    with pytest.raises(OutcomeUnknown):
+        desk.place(order)
+    desk.venue.outage = None
+
+    desk.now += 10 * SECOND
+    desk.quote()
+    run(desk.safe.lookup(ACCOUNT, order.client_order_id))
+    desk.refuses(order, "safe.already_written", desk.sign(order, attempt=2))
+
+    desk.now += SECOND
+    desk.quote()
+    run(desk.safe.lookup(ACCOUNT, order.client_order_id))
+    desk.place(order, desk.sign(order, attempt=2))
+    assert len(desk.venue.wire) == 2
+
+
 def test_used_clearances_are_remembered_only_until_they_expire():
     desk = Desk()
     for _ in range(3):

@@ -1,6 +1,7 @@
 """Freezes, questions and answers, at the level of the stage."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ class Rooms:
         self.ledger = Ledger((A,), INSTRUMENTS)
         self.execution = Execution({A: PROFILE})
         self.reconcile = Reconcile((A,), self.latches, self.ledger, self.execution)
-        self.said = []
+        self.said: list[Any] = []
         self.tell(LineChanged(A, True, 1, "connected"), NOW)
 
     def fold(self, payload, ts):

@@ -18,10 +18,10 @@ def until(rig: Rig, ts: int) -> None:
 
 
 def ends(rig: Rig) -> tuple[ClientOrderId, ClientOrderId]:
-    found = emulated(rig)
+    entry, stop = emulated(rig)
     until(rig, FLAT - 2 * MINUTE)
     rig.quote("100", "100.25")
-    return found
+    return entry, stop
 
 
 def test_a_position_goes_out_two_minutes_before_its_session_ends():

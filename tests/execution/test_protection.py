@@ -198,7 +198,7 @@ def test_a_cancel_that_was_refused_is_not_asked_for_again_in_the_same_breath():
     (asked,) = rig.cancels
 
     for _ in range(10):
-        rig.feed(CancelRejected(A, asked, "no", rig.ts))  # type: ignore[arg-type]
+        rig.feed(CancelRejected(A, asked, "no", rig.ts))
 
     assert rig.cancels == [asked]
     rig.after(600 * SECOND)

@@ -93,6 +93,18 @@ def test_a_signer_cannot_be_copied_or_stored(take):
         take(Signer())
 
 
+def test_a_signer_cannot_be_reduced_by_hand():
+    with pytest.raises(TypeError):
+        Signer().__reduce__()
+
+
+@pytest.mark.parametrize(("replaces", "signed"), [(None, ""), ("x" * 18, "x" * 18)])
+def test_what_an_order_replaces_is_signed(replaces, signed):
+    order = msgspec.structs.replace(verdict_of(a_view()).result.order, replaces=replaces)
+
+    assert issued(Signer(), order).content.replaces == signed
+
+
 def test_a_signer_shows_no_key():
     signer = Signer()
 

@@ -9,17 +9,30 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gate.world import RULES, D, a_view, an_exit, asked, compose, holding, refusals, verdict_of
+from tests.gate.world import (
+    RULES,
+    D,
+    a_definition,
+    a_mark,
+    a_view,
+    an_exit,
+    asked,
+    compose,
+    holding,
+    refusals,
+    verdict_of,
+)
 
 from interlock.errors import ConfigError, InputError, Unsupported
-from interlock.gate.guards.table import APPLIES
+from interlock.gate.guards.table import APPLIES, Inapplicable
 from interlock.gate.judge import ask, judge
 from interlock.gate.phases.regime import RegimeConditions
 from interlock.gate.reevaluate import reevaluate
 from interlock.gate.registry import GateRules, Registry, checks_for, registry_digest
 from interlock.gate.rules import rule_checks
 from interlock.gate.sizing import SizingRules, size
-from interlock.model.order import Order, Profile
+from interlock.model.instrument import INSTRUMENTS
+from interlock.model.order import Order, OrderType, Profile
 from interlock.model.signal import Purpose, Side, Source
 from interlock.model.verdict import (
     Allow,
@@ -29,6 +42,7 @@ from interlock.model.verdict import (
     NotRequired,
     Refuse,
     Refused,
+    Sized,
     SizedIntent,
     Verdict,
 )
@@ -195,6 +209,102 @@ def test_only_the_lane_without_detector_may_do_without_one():
     assert isinstance(answer, NotRequired)
 
 
+def test_a_check_that_may_answer_otherwise_may_not_answer_nothing(monkeypatch):
+    silent = Inapplicable("guard.8_day_type", Source.BARS)
+    monkeypatch.setattr(silent, "_answer", None)
+    assert cast(Any, ask(silent, verdict_sized(), a_view())).code == "no_verdict"
+
+    monkeypatch.setattr(RegimeConditions, "check", lambda *_: NotApplicable("not me"))
+    assert cast(Any, ask(RegimeConditions(), verdict_sized(), a_view())).code == "no_verdict"
+
+
+@pytest.mark.parametrize(("sizing", "why"), [(ValueError("broken"), "ValueError('broken')"), (None, "None")])
+def test_a_broken_size_is_none_at_all(monkeypatch, sizing, why):
+    def broken(*_):
+        if isinstance(sizing, Exception):
+            raise sizing
+        return sizing
+
+    monkeypatch.setattr("interlock.gate.judge.size", broken)
+
+    assert judged().result.sized == Sized(instrument="MNQ", quantity=D(0), risk=D(0), risk_per_unit=D(0), why=why,
+                                          code="size_failed")
+
+
+@pytest.mark.parametrize(("said", "code"), [("tier", "tier"), ("", "risk_budget")])
+def test_without_a_size_nothing_is_cleared_even_where_everything_is_allowed(monkeypatch, said, code):
+    sized = Sized(instrument="MNQ", quantity=D(0), risk=D(0), risk_per_unit=D(0), why="none", code=said)
+    monkeypatch.setattr("interlock.gate.judge.size", lambda *_: sized)
+    view = a_view()
+
+    verdict: Any = judge(asked(view), view, [Saying(Allow())], compose, RULES, "")
+
+    assert isinstance(verdict.result, Refused)
+    assert verdict.result.code == code
+
+
+@pytest.mark.parametrize(("took", "heard"), [(5_000_000, []), (5_000_001, [("test.saying", 5_000_001)])])
+def test_a_check_is_slow_beyond_five_milliseconds(took, heard):
+    class Watched:
+        times: ClassVar[list[int]] = [1_000, 1_000 + took]
+        heard: ClassVar[list[tuple[str, int]]] = []
+
+        def now(self):
+            return self.times.pop(0)
+
+        def slow(self, check, nanos):
+            self.heard.append((check, nanos))
+
+    Watched.times, Watched.heard = [1_000, 1_000 + took], []
+    view = a_view()
+
+    judge(asked(view), view, [Saying(Allow())], compose, RULES, "", Watched())
+
+    assert Watched.heard == heard
+
+
+def test_the_micro_is_composed_on_the_tick_of_the_micro():
+    fine = msgspec.structs.replace(INSTRUMENTS["MNQ"], increment=D("0.125"), tick=D("0.125"))
+    view = a_view(instrument=INSTRUMENTS["NQ"], mark=a_mark("NQ"), micro=fine, micro_mark=a_mark("MNQ"),
+                  micro_definition=a_definition("MNQ", tick=D("0.125")), micro_window=(D(17_990), D(18_010)))
+
+    verdict = verdict_of(view, asked(view, stop=D("17990.125")))
+
+    assert refusals(verdict) == {}
+    assert verdict.result.order.instrument == "MNQ"
+
+
+def test_an_order_in_something_that_the_view_does_not_show_is_refused(monkeypatch):
+    sized = Sized(instrument="ES", quantity=D(5), risk=D(1), risk_per_unit=D(1), why="wrong")
+    monkeypatch.setattr("interlock.gate.judge.size", lambda *_: sized)
+    view = a_view()
+
+    verdict: Any = judge(asked(view), view, [Saying(Allow())], compose, RULES, "")
+
+    assert (verdict.result.code, verdict.result.reason) == ("compose_mismatch", "the view shows no ES")
+
+
+def exit_judged(composing):
+    view = holding()
+    verdict: Any = judge(an_exit(view), view, checks_for(Profile.PROTECT, Source.BARS, RULES), composing, RULES, "")
+    return verdict
+
+
+def test_a_stop_that_was_moved_while_composing_is_refused():
+    assert exit_judged(compose).is_cleared
+    assert exit_judged(altered(stop=D("17980.00"))).result.code == "compose_mismatch"
+
+
+def test_an_exit_may_carry_its_pair_on_its_own_side():
+    def paired(intent):
+        order = compose(intent)
+        target = msgspec.structs.replace(order.parent, role="target", purpose=Purpose.TARGET, type=OrderType.LIMIT,
+                                         limit=D("18020.25"), stop=None)
+        return msgspec.structs.replace(order, legs=(order.parent, target))
+
+    assert exit_judged(paired).is_cleared
+
+
 def verdict_sized():
     view = a_view()
     return SizedIntent(asked(view), size(asked(view), view, RULES.sizing))
@@ -252,6 +362,21 @@ def test_the_digest_names_the_list_in_order():
     assert alerts.digest == bars.digest, "the same names; what does not apply is an answer"
 
 
+def test_the_checks_of_a_pack_are_asked_in_their_order():
+    class Pack:
+        def __init__(self, name, *answers):
+            self.name, self.read_on, self._checks = name, "2026-01-02", tuple(Saying(answer) for answer in answers)
+
+        def checks(self):
+            return self._checks
+
+    packs = {"acme.50k": Pack("acme.50k", 1, 2), "other.25k": Pack("other.25k", 3)}
+
+    assert [cast(Any, check).answer for check in rule_checks(("other.25k", "acme.50k"), packs)] == [3, 1, 2]
+    with pytest.raises(ConfigError, match=r"\(acme.50k, other.25k\), found 'none'"):
+        rule_checks(("none",), packs)
+
+
 def test_a_rule_pack_that_does_not_exist_is_a_configuration_error():
     with pytest.raises(ConfigError, match="none is shipped"):
         rule_checks(("acme.50k",))
@@ -293,6 +418,25 @@ def test_one_changed_limit_input_and_line_are_three_named_differences():
     assert [change.check for change in by_input] == ["guard.10_liquidity", "order.compose", "result"]
     assert {"checks", "kill", "test.saying"} <= {change.check for change in by_line}
     assert "thin" in by_input[0].now
+
+
+def test_a_composition_of_today_is_held_against_the_recorded_order():
+    verdict = recorded(verdict_of(a_view()))
+    checks = checks_for(Profile.ENTER, Source.BARS, RULES)
+
+    assert [change.check for change in reevaluate(verdict, checks, RULES, altered(order={"generation": 1}))] == ["result"]
+    assert reevaluate(verdict, checks, RULES, compose) == []
+
+
+def test_a_recorded_refusal_holds_no_order_to_stand_in():
+    verdict = recorded(verdict_of(a_view(killed_by="all")))
+    allowed = msgspec.structs.replace(verdict, view=a_view())
+
+    changed = {change.check: change for change in reevaluate(allowed, checks_for(Profile.ENTER, Source.BARS, RULES), RULES)}
+
+    assert set(changed) == {"kill", "order.compose", "result"}
+    assert changed["order.compose"].recorded == ""
+    assert "compose_refused" in changed["order.compose"].now
 
 
 @given(st.integers(0, 2), st.sampled_from(["100", "120", "137.5"]), st.integers(1, 400))

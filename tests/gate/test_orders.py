@@ -22,6 +22,7 @@ from tests.gate.world import (
     numbers,
     some_limits,
     told,
+    verdict_of,
 )
 
 from interlock.gate.exits.person import PersonDecided
@@ -50,7 +51,7 @@ from interlock.model.instrument import INSTRUMENTS
 from interlock.model.market import Provenance
 from interlock.model.money import DAY, MINUTE, SECOND
 from interlock.model.signal import Purpose, Side, Source
-from interlock.model.verdict import NotRequired, Sized
+from interlock.model.verdict import NotEvaluated, NotRequired, Sized, SizedIntent
 from interlock.model.view import ExitView, Regime
 
 SHORT: dict[str, Any] = {"side": Side.SELL, "stop": D("18010.25"), "target": D("17980.25")}
@@ -104,6 +105,11 @@ def test_the_record_shows_the_open_risk():
 ])
 def test_the_smallest_of_the_days_limits_binds_with_every_stop_hit(view, refused):
     assert code(told(DailyLoss(), a_view(**view))) == refused
+
+
+@pytest.mark.parametrize(("day", "refused"), [("-999.99", ""), ("-1000", "daily_loss")])
+def test_a_day_that_is_lost_is_not_bought_back_by_a_planned_gain(day, refused):
+    assert code(told(DailyLoss(), a_view(account_day_pnl=D(day)), risk="-200")) == refused
 
 
 def test_the_record_shows_the_day_ahead():
@@ -190,7 +196,8 @@ def test_a_stop_nobody_could_mean_is_outside_the_collar_of_an_exit():
 
 @pytest.mark.parametrize(("held", "stop", "refused"), [
     ((a_held(),), "14400", ""), ((a_held(),), "14399.99", "outside_collar"),                  # 72,000 for 2 x 2 is 18,000
-    ((a_held(quantity=D(-2)),), "14400", ""),
+    ((a_held(quantity=D(-2)),), "14400", ""), ((a_held(quantity=D(3), notional=D(108_000)),), "14399.99", "outside_collar"),
+    ((a_held(quantity=D(3), notional=D(108_000)),), "14400", ""),
     ((a_held(account="paper-2"),), "14400", "input_missing.reference"),
     ((a_held(instrument="ES"),), "14400", "input_missing.reference"),
     ((a_held(quantity=D(0)),), "14400", "input_missing.reference"),
@@ -213,13 +220,15 @@ def test_a_quote_below_one_is_a_reference_too():
 def test_an_exit_at_market_has_no_price_to_compare():
     view = holding(mark=None, held=())
 
-    assert told(WideCollar(), view, an_exit(view, Purpose.REDUCE)).numbers == {}
+    assert numbers(told(WideCollar(), view, an_exit(view, Purpose.REDUCE))) == {}
 
 
 @pytest.mark.parametrize(("view", "symbol", "refused"), [
     ({}, "ES", "input_missing.definition"), ({"micro": INSTRUMENTS["MES"]}, "ES", "input_missing.definition"),
     ({"micro": INSTRUMENTS["MES"]}, "MES", "input_missing.definition"),
     ({"micro": INSTRUMENTS["MES"], "micro_definition": a_definition("MES")}, "MES", ""),
+    ({"micro": INSTRUMENTS["MES"], "micro_definition": a_definition("ES")}, "ES", "input_missing.definition"),
+    ({"micro_definition": a_definition("ES")}, "ES", "input_missing.definition"),
     ({"micro": INSTRUMENTS["MES"], "micro_definition": a_definition("MNQ")}, "MES", "input_missing.definition"),
     ({"definition": a_definition(ts_expiry=NOW + DAY + 1)}, "MNQ", ""),
     ({"definition": a_definition(ts_expiry=NOW + DAY)}, "MNQ", "roll_block"),
@@ -265,7 +274,7 @@ def test_the_margin_of_the_micro_is_the_micros():
 
     assert numbers(told(MarginCap(), view, symbol="MES")) == {"after": 150, "equity": 50_000}
     assert numbers(told(MarginCap(), view, quantity="1")) == {"after": 9_100, "equity": 50_000}
-    assert told(MarginCap(), a_view()).numbers == {"margin": "not told"}
+    assert told(MarginCap(), a_view()).numbers == told(MarginCap(), a_view(definition=None)).numbers == {"margin": "not told"}
 
 
 @pytest.mark.parametrize(("view", "wish", "refused"), [
@@ -326,7 +335,7 @@ def test_we_do_not_trade_with_ourselves(resting, wish, refused):
 
 
 def test_with_nothing_resting_no_quote_is_needed():
-    assert told(NoSelfTrade(), a_view(mark=None)).numbers == {}
+    assert numbers(told(NoSelfTrade(), a_view(mark=None))) == {}
     assert code(told(NoSelfTrade(), a_view(mark=None, resting=(a_resting("19000"),)))) == "input_missing.mark"
 
 
@@ -415,6 +424,25 @@ def test_all_exits_that_may_fill_together_are_summed(exits, purpose, changes, to
     assert found == {"total": total, "room": 9}
 
 
+def test_half_a_lot_that_is_linked_counts_as_half():
+    view = holding("9", exits=(a_live(group="a", remaining=D("0.5")),))
+
+    assert numbers(told(NeverCrossesZero(), view, an_exit(view), quantity="2"))["total"] == D("2.5")
+
+
+def test_an_exit_of_one_is_more_than_a_half():
+    view = holding("0.5")
+
+    assert code(told(ReducesPosition(), view, an_exit(view), quantity="1")) == "exit_over_position"
+
+
+def test_a_size_that_says_why_it_is_none_is_believed():
+    view = holding()
+    sized = Sized(instrument="MNQ", quantity=D(0), risk=D(0), risk_per_unit=D(0), why="broke", code="size_failed")
+
+    assert code(ReducesPosition().check(SizedIntent(an_exit(view), sized), view)) == "size_failed"
+
+
 def test_what_the_broker_has_not_told_is_no_room():
     view = holding(account_broker_position=None)
 
@@ -441,5 +469,15 @@ def test_the_shipped_numbers_of_sizing():
     rules = SizingRules()
 
     assert (rules.risk_per_trade, rules.slippage_ticks_future, rules.slippage_ticks_share, rules.slippage_ticks_crypto) == (
-        120, 1, 1, 100)
-    assert (rules.crypto_leverage_max, rules.crypto_notional_min, rules.notional_reserve) == (2, 10, D("0.01"))
+        D(120), 1, 1, 100)
+    assert (rules.crypto_leverage_max, rules.crypto_notional_min, rules.notional_reserve) == (D(2), D(10), D("0.01"))
+
+
+def test_of_an_exit_without_a_size_only_what_needs_none_is_asked():
+    view = holding("0")
+
+    verdict = verdict_of(view, an_exit(view, Purpose.FLATTEN, person="owner"))
+
+    assert [answer.check for answer in verdict.answers if isinstance(answer.verdict, NotEvaluated)] == [
+        "exit.never_crosses_zero", "order.tick_and_lot"]
+    assert not verdict.is_cleared

@@ -8,6 +8,7 @@ from tests.house.repository import DOCS
 from interlock.errors import InvariantBroken
 from interlock.health.table import COMPONENTS
 from interlock.model.fallbacks import EARLY, FALLBACKS, WARNING, fallback
+from interlock.model.record import FallbackUsed
 from interlock.runtime.fallbacks import Fallbacks
 
 PAGE = (DOCS / "health.md").read_text()
@@ -37,7 +38,7 @@ def test_only_what_is_registered_can_be_taken(name, severity):
 
 
 def test_uses_are_counted_and_handed_to_the_record():
-    told = []
+    told: list[FallbackUsed] = []
     fallbacks = Fallbacks(told.append)
 
     fallbacks.use(fallback("mirror.behind", WARNING, "disk full"))
@@ -49,7 +50,7 @@ def test_uses_are_counted_and_handed_to_the_record():
 
 def test_what_was_taken_before_anybody_listened_is_told_at_the_start():
     EARLY.append(fallback("mirror.behind", WARNING, "early"))
-    told = []
+    told: list[FallbackUsed] = []
 
     Fallbacks(told.append).begin(())
 

@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.health.rig import LANE, BEGIN, A, Rig
+from tests.health.rig import BEGIN, LANE, A, Rig
 
 from interlock.health.table import BY_NAME, COMPONENTS, HALT, Vital, judge
 from interlock.model.command import Enabled
@@ -23,6 +23,11 @@ def quiet(rig: Rig, seconds: int) -> None:
 
 def held(rig: Rig) -> None:
     rig.world.at_risk = {(LANE, A, "MES"): True}
+
+
+def quiet_with_risk(rig: Rig, seconds: int) -> None:
+    held(rig)
+    quiet(rig, seconds)
 
 
 def line_down(rig: Rig) -> None:
@@ -48,7 +53,7 @@ def degraded(rig: Rig) -> None:
 TRIGGERS = {
     "no quote for 3 s": (lambda rig: quiet(rig, 3), 1),
     "no quote for 11 s": (lambda rig: quiet(rig, 11), 3),
-    "no quote for 11 s with risk": (lambda rig: (held(rig), quiet(rig, 11)), 4),
+    "no quote for 11 s with risk": (lambda rig: quiet_with_risk(rig, 11), 4),
     "the line is cut": (line_down, 3),
     "no sign of life for 6 s": (lambda rig: silent(rig, 6), 2),
     "no sign of life for 31 s": (lambda rig: silent(rig, 31), 3),
@@ -315,7 +320,7 @@ def test_each_input_removed_at_each_tier_never_improves_it(component, gone):
     for tier in range(1, HALT + 1):
         rig = Rig()
         rig.give(TierChanged("lane.main" if component.scope == "lane" else "account.paper-a", tier, 0, ("so it is",), tier))
-        rig.health.vitals = lambda *_, gone=gone: iter(  # type: ignore[method-assign,misc]
+        rig.health.vitals = lambda *_, gone=gone: iter(  # type: ignore[method-assign]
             [(("lane.main" if component.scope == "lane" else "account.paper-a"), (Vital(component.name, gone),))])
 
         rig.go(600)
@@ -348,7 +353,7 @@ def test_whatever_happens_a_tier_improves_by_one_step_after_a_minute_and_never_f
                 rig.give(Enabled("tier4.lane.main"))
         rig.go(seconds)
 
-    worst = {}
+    worst: dict[str, int] = {}
     for said in rig.said:
         if isinstance(said, TierChanged):
             assert said.before == worst.get(said.scope, 0)

@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from tests.house.repository import ROOT
 
 from interlock.simulation.plans import VERBS
-from tests.house.repository import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "faults.md"
 ROW = re.compile(r"\| (F\d{3}) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")

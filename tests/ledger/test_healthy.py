@@ -2,6 +2,7 @@
 
 import heapq
 import random
+from typing import Any
 
 import pytest
 from tests.engine.test_reconcile import NOW, ZERO, A, D, Rooms, attempt
@@ -78,7 +79,8 @@ def healthy(seed, reads):
     moment."""
     rng = random.Random(seed)
     rooms, venue = Rooms(), Venue(rng)
-    queue, tick, number, done, ts, fleeting = [], 0, 0, 0, NOW, 0
+    queue: list[tuple[Any, ...]] = []
+    tick, number, done, ts, fleeting = 0, 0, 0, NOW, 0
 
     def later(delay, what, *args):
         nonlocal tick

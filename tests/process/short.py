@@ -14,8 +14,8 @@ from interlock.storage import lease
 from interlock.web import serve
 
 lease.TTL = 2_000_000_000              # type: ignore[misc]
-serve.RENEW_EVERY = 500_000_000        # type: ignore[misc,attr-defined]
-heartbeat.RENEW_EVERY = 500_000_000    # type: ignore[misc,attr-defined]
+serve.RENEW_EVERY = 500_000_000        # type: ignore[attr-defined]
+heartbeat.RENEW_EVERY = 500_000_000    # type: ignore[attr-defined]
 
 
 def deafen() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.process.desk import Desk, free_ports, interlock
@@ -33,11 +34,11 @@ def desk(tmp_path: Path, venue: VenueProcess) -> Iterator[Desk]:
     made.end(is_kind=False)
 
 
-def rows(answer: dict) -> dict[str, dict]:
+def rows(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["account"]: row for row in answer["accounts"]}
 
 
-def held(venue: VenueProcess) -> dict[str, list]:
+def held(venue: VenueProcess) -> dict[str, list[Any]]:
     return {account: list(read.positions) for account, read in venue.at("flatten").reads().items()}
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.process.desk import Desk, free_ports, interlock
@@ -87,7 +88,7 @@ def test_a_thawed_desk_that_does_not_notice_is_refused_at_the_wire(desk, venue):
     assert venue.order_bytes() == before, "and not a byte has reached the venue"
 
 
-def tail(desk: Desk, kind: str) -> list[dict]:
+def tail(desk: Desk, kind: str) -> list[dict[str, Any]]:
     found = interlock("journal", "tail", "-n", "500", "--kind", kind, "--state", desk.state, "--json")
     return [json.loads(line) for line in found.stdout.splitlines()]
 

@@ -100,7 +100,8 @@ class Hand:
         self._accounts = tuple(AccountName(account) for account in accounts)
 
     def read(self, account: str = "paper-a") -> AccountRead:
-        return asyncio.run(self._with(lambda remote: remote.broker.read(AccountName(account))))
+        found: AccountRead = asyncio.run(self._with(lambda remote: remote.broker.read(AccountName(account))))
+        return found
 
     def reads(self) -> dict[str, AccountRead]:
         return {account: self.read(account) for account in self._accounts}

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -118,7 +118,7 @@ class Setting:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator:
+def make(tmp_path: Path) -> Iterator[Callable[..., Setting]]:
     made: list[Setting] = []
 
     def setting(*faults: Fault) -> Setting:

@@ -135,6 +135,9 @@ class Source:
     def peek(self):
         return 1 << 62
 
+    def take(self):
+        raise AssertionError("nothing is ever due")
+
     def share(self):
         return 0.0
 

@@ -9,6 +9,7 @@ from interlock.cli.confirm import converse
 from interlock.config.load import default_text, load_text
 from interlock.errors import ConfigError
 from interlock.model.record import ConfigRead, LiveStarted
+from interlock.records import build_digest
 from interlock.runtime import live
 from interlock.runtime.live import PHRASE, Start, check_approval, differences, opened, persisted, problems, start_of, unit_places
 
@@ -88,7 +89,7 @@ def test_the_phrase_is_taken_out_of_the_environment(monkeypatch):
 
 
 def test_a_changed_build_is_noted():
-    assert live.notes("paper", Start("alice", TTY), live.build_digest()) == []
+    assert live.notes("paper", Start("alice", TTY), build_digest()) == []
     (note,) = live.notes("paper", Start("alice", TTY), "0" * 64)
     assert "the source has changed" in note
 

@@ -137,7 +137,7 @@ class Desk:
         self.prices = {symbol: Decimal(price) for symbol, price in PRICES.items()}
         self.quoted = list(self.loaded.config.feeds.simulated.instruments)
         self.barred = {row.instrument for lane in self.loaded.config.lanes.values() for row in lane.alerts}
-        self._how = {"start": start, "connect": connect}
+        self._how: dict[str, Any] = {"start": start, "connect": connect}
         self._runner = asyncio.Runner()
         self._stack = ExitStack()
         self._start()
@@ -149,7 +149,7 @@ class Desk:
         market = ScriptedMarket([table[symbol] for symbol in self.quoted], self.script)
         self.place = self._stack.enter_context(state_place(self.directory, "a test"))
         self.service = Service(self.directory, self.loaded, self.clock, market, Ports("127.0.0.1", 1, 2), self.place,
-                               **self._how)  # type: ignore[arg-type]
+                               **self._how)
         self.built: Built = self.service.build()
         self.page, self.hook = self.service.apps(self.built, page_token(self.directory))
         self.run(self.service.warm(self.built))

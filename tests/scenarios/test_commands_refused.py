@@ -68,6 +68,7 @@ def test_a_line_that_is_down_answers_no_query_and_is_connected_anew_once(desk_of
     engine.step(now, LineChanged(A, False, 1, "the test"))
     assert told(Reconcile(A)) == "command.not_ready"
     line = question(engine, f"line.{A}")
+    assert line is not None
     engine.step(now, CommandGiven(Reconnect(A, line.digest), "test", "cli", now))
     assert told(Reconnect(A, line.digest)) == "command.connecting"
 
@@ -109,7 +110,8 @@ def test_more_filled_than_was_ordered_freezes_the_account_and_halts_the_desk(des
 
 def test_an_entry_whose_account_was_disabled_between_clearance_and_write_is_not_written(desk_of):
     desk = desk_of()
-    real, desk.built.desk._place = desk.built.desk._place, _held(acts := [])
+    acts: list[tuple[Attempt, Clearance]] = []
+    real, desk.built.desk._place = desk.built.desk._place, _held(acts)
     signal = desk.post(desk.alert()).signal_id
     desk.built.desk._place = real
     assert desk.codes(signal) == {"paper-a": "cleared", "paper-b": "cleared"}

@@ -5,10 +5,11 @@ Every desk here is the one that `interlock run` builds; what differs is brought 
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
-from tests.scenarios.desk import configured, fault
+from tests.scenarios.desk import Desk, configured, fault
 
 from interlock.brokers.paper.frames import LegFrame, PlaceFrame
 from interlock.brokers.paper.rows import PositionRow
@@ -126,7 +127,7 @@ def frozen(desk) -> set[tuple[str, str]]:
     return {(each.account, each.code) for each in desk.entries(AccountFrozen)}
 
 
-def answer(desk, word: str, question: str = DRIFT) -> dict:
+def answer(desk: Desk, word: str, question: str = DRIFT) -> dict[str, Any]:
     return desk.command(Decide(question, word, desk.seen(question)))
 
 

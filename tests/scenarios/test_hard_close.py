@@ -40,7 +40,7 @@ def hours(monkeypatch):
 
 
 def entered(desk_of, text=None, **more) -> Desk:
-    desk = desk_of(text, **more)
+    desk: Desk = desk_of(text, **more)
     desk.post(desk.alert())
     desk.go(3)
     assert desk.positions() == PROTECTED

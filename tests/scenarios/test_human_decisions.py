@@ -17,7 +17,7 @@ from interlock.model.command import (
     Release,
     Released,
 )
-from interlock.model.ids import AccountName, LaneName
+from interlock.model.ids import AccountName, LaneName, StrategyName
 from interlock.model.record import StrategyDisabled
 from interlock.runtime.commands import give, open_questions, shown_positions
 
@@ -137,7 +137,7 @@ def test_a_flatten_carries_the_positions_it_was_decided_on(desk_of):
 
 def test_a_strategy_that_broke_is_asked_again_once_a_person_has_enabled_it(desk_of):
     desk = desk_of()
-    desk.built.desk.turn(StrategyDisabled(LaneName("main"), "opening_drive", "ZeroDivisionError"))
+    desk.built.desk.turn(StrategyDisabled(LaneName("main"), StrategyName("opening_drive"), "ZeroDivisionError"))
     desk.go(1)
     asked = desk.questions()["strategy.main.opening_drive"]
     assert asked.state[1] == ("strategy.broke", "ZeroDivisionError", "")

@@ -1,10 +1,11 @@
 """A kill in every state an order can be in: nothing more leaves, what is out is called back, and the broker's list proves it."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
-from tests.scenarios.desk import configured, fault
+from tests.scenarios.desk import Desk, configured, fault
 from tests.scenarios.test_when_things_go_wrong import BOTH, EMULATED, PROTECTED, alarms
 
 from interlock.brokers.paper.frames import LegFrame, PlaceFrame
@@ -30,11 +31,11 @@ def entries_sent(desk) -> int:
     return sum(each.order.purpose is Purpose.ENTER for each in desk.entries(Attempt))
 
 
-def live_at_the_venue(desk) -> list[tuple[str, str]]:
+def live_at_the_venue(desk: Desk) -> list[tuple[Any, ...]]:
     return desk.in_book("SELECT account, role FROM orders WHERE state <> 'closed'")
 
 
-def release(desk) -> dict:
+def release(desk: Desk) -> dict[str, Any]:
     asked = question(desk.built.engine, kill_id(None, None))
     return desk.command(Release(phrase="RELEASE THE KILL", seen="" if asked is None else asked.digest))
 

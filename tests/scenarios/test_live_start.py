@@ -9,6 +9,7 @@ from interlock.config.load import load_text
 from interlock.errors import ConfigError
 from interlock.model.account import Mode
 from interlock.model.command import AccountConfirmed, ConfirmAccount, LiveDeclined
+from interlock.model.ids import AccountName
 from interlock.model.record import Attempt, ConfigRead, LiveStarted
 from interlock.runtime.live import PHRASE, Start
 
@@ -106,7 +107,7 @@ def test_a_confirmation_needs_the_page_token_and_somebody_who_sits_there(live_de
 
     body = f'{{"account": "live-a", "typed": "{NUMBER}", "seen": "{shown["digest"]}"}}'.encode()
     assert desk.http("POST", "/api/confirm", body).status == 401
-    assert desk.command(ConfirmAccount("live-a", NUMBER, shown["digest"]))["code"] == "confirm.origin"
+    assert desk.command(ConfirmAccount(AccountName("live-a"), NUMBER, shown["digest"]))["code"] == "confirm.origin"
 
 
 def test_each_start_asks_anew(live_desk):
@@ -165,7 +166,7 @@ def test_the_phrase_leaves_a_paper_desk_on_paper_and_says_so(desk_of):
 
 def confirm_is_nothing(desk) -> bool:
     reply = desk.http("GET", "/api/confirm", headers=bearer(desk))
-    return reply.body == {"mode": "paper", "watch": False, "accounts": []}
+    return bool(reply.body == {"mode": "paper", "watch": False, "accounts": []})
 
 
 def test_a_paper_desk_at_a_live_endpoint_ends_before_any_order(desk_of):

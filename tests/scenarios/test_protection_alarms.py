@@ -21,7 +21,7 @@ NAME = f"protection.{A}.MES"
 
 
 def entered(desk_of, text=None) -> Desk:
-    desk = desk_of(text)
+    desk: Desk = desk_of(text)
     desk.post(desk.alert())
     desk.go(3)
     assert desk.positions() == PROTECTED

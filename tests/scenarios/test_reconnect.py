@@ -1,6 +1,8 @@
 """A lost line: entries stop, nobody asks over it, and nothing connects or trades again but by a person."""
 
-from tests.scenarios.desk import configured
+from typing import Any
+
+from tests.scenarios.desk import Desk, configured
 
 from interlock.model.command import Enable, Reconcile, Reconnect, Reconnecting
 from interlock.model.ids import AccountName
@@ -21,11 +23,11 @@ def lost(desk_of, seconds: float = 0.0):
     return desk
 
 
-def reconnect(desk, account: str = A) -> dict:
+def reconnect(desk: Desk, account: str = A) -> dict[str, Any]:
     return desk.command(Reconnect(AccountName(account), desk.seen(f"line.{account}")))
 
 
-def enable(desk, latch: str) -> dict:
+def enable(desk: Desk, latch: str) -> dict[str, Any]:
     return desk.command(Enable(latch, desk.seen(latch)))
 
 

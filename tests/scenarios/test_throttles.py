@@ -1,5 +1,7 @@
 """What a strategy may not go on doing by itself: being refused for one reason, entering one instrument. A person ends it."""
 
+from typing import Any
+
 import pytest
 from tests.scenarios.desk import configured, fault
 
@@ -13,7 +15,7 @@ from interlock.model.signal import Purpose
 DEMO = "strategy.main.demo"
 
 
-def shots(desk, count: int) -> list[dict]:
+def shots(desk, count: int) -> list[dict[str, Any]]:
     """So many alerts, far enough apart for every other guard; the gate's answers."""
     answers = []
     for _ in range(count):

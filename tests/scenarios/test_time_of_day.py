@@ -157,7 +157,7 @@ class HostClock(HandClock):
 
 
 @pytest.fixture
-def desk(desk_of) -> Desk:
+def desk(desk_of):
     """Holding, at ten past nine in Chicago."""
     desk = desk_of(clock=HostClock(at("2023-11-21T15:10:00")))
     desk.go(2)

@@ -1,18 +1,22 @@
 """What a label rests on: evidence with an age, and never a word of the configuration or a sign of life alone."""
 
+from typing import Any
+
 import pytest
 from tests.scenarios.desk import Desk
 
 from interlock.model.account import Truth, lane_truth
+from interlock.model.ids import AccountName
 from interlock.model.money import SECOND
 
 
 def shown(desk: Desk) -> dict[str, str]:
     """The label of paper-a wherever it is shown."""
-    status = desk.run(desk.service._handlers(desk.built)["status"]({}))
+    answer: Any = desk.service._handlers(desk.built)["status"]({})
+    status: Any = desk.run(answer)
     engine = desk.built.engine
     return {"board": desk.truth("paper-a"), "status": status["accounts"][0]["truth"], "lane": status["lanes"][0]["truth"],
-            "gate": engine.views.truth("paper-a", desk.clock.now()).value}
+            "gate": engine.views.truth(AccountName("paper-a"), desk.clock.now()).value}
 
 
 @pytest.fixture

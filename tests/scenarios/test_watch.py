@@ -58,7 +58,7 @@ def take_the_stop_away(desk) -> None:
 
 
 def stop_of(desk) -> str:
-    return next(row["client_order_id"] for row in desk.orders(purpose="protect", state="working"))
+    return next(str(row["client_order_id"]) for row in desk.orders(purpose="protect", state="working"))
 
 
 def alarms(desk) -> set[str]:

@@ -27,7 +27,7 @@ from interlock.health.table import Component
 from interlock.ledger.book import Ledger
 from interlock.model.clearance import Clearance, Epochs
 from interlock.model.entry import Payload
-from interlock.model.ids import LaneName, SignalId, StrategyName, client_order_id
+from interlock.model.ids import ClientOrderId, ExecutionId, LaneName, SignalId, StrategyName, client_order_id
 from interlock.model.order import Leg, Order, OrderType, Profile
 from interlock.model.record import AccountFrozen, Attempt
 from interlock.model.report import AccountRead, OrderFilled, WriteUnknown
@@ -114,7 +114,8 @@ class Renaming(Engine):
 
     @staticmethod
     def _again(order: Order) -> Order:
-        return _replaced(order, legs=tuple(_renamed(leg, order, 1) for leg in order.legs), generation=1)
+        again: Order = _replaced(order, legs=tuple(_renamed(leg, order, 1) for leg in order.legs), generation=1)
+        return again
 
 
 class Numbering(Renaming):
@@ -122,8 +123,9 @@ class Numbering(Renaming):
 
     @staticmethod
     def _again(order: Order) -> Order:
-        return _replaced(order, legs=tuple(_replaced(leg, client_order_id=client_order_id(
+        again: Order = _replaced(order, legs=tuple(_replaced(leg, client_order_id=client_order_id(
             order.signal_id, order.account, f"{leg.role} attempt", 2)) for leg in order.legs))
+        return again
 
 
 def _renamed(leg: Any, order: Order, generation: int) -> Any:
@@ -141,13 +143,13 @@ class ReadOnce(EpochRecord):
     """Looks at the kill epoch once, when the process starts, and at the time of signing never again."""
 
     def read(self) -> Epochs:
-        return Epochs(kill=_Any(), lease=self._lease(), config=self.config)  # type: ignore[arg-type]
+        return Epochs(kill=_Any(), lease=self._lease(), config=self.config)
 
 
 class Unwithdrawn(Engine):
     """Does not look once more, right before a write, at what has happened since the clearance."""
 
-    def withdrawn(self, order: Order) -> str | None:  # noqa: ARG002
+    def withdrawn(self, order: Order) -> str | None:
         return None
 
 
@@ -223,9 +225,10 @@ class Infers(Ledger):
             for told in payload.positions:
                 missing = told.quantity - self.quantity(payload.account, told.instrument)
                 if missing:
+                    assert told.average_price is not None
                     side = Side.BUY if missing > 0 else Side.SELL
                     self.apply_fill(OrderFilled(
-                        account=payload.account, client_order_id="", execution_id=f"inferred at {ts}",
+                        account=payload.account, client_order_id=ClientOrderId(""), execution_id=ExecutionId(f"inferred at {ts}"),
                         instrument=told.instrument, side=side, quantity=abs(missing), price=told.average_price,
                         commission=Decimal(0), ts_event=payload.ts_event), None, ts)
 
@@ -364,22 +367,22 @@ def nothing_heard(table: Any) -> Any:
 
 
 CORE: tuple[Plant, ...] = (
-    Plant("no journal record", "INV-01", 1, Parts(desk=lambda **parts: Forgetful(**parts))),
-    Plant("released before the commit", "INV-01", 1, Parts(process=Hasty)),
-    Plant("retry not cleared again", "INV-02", 1, Parts(safe=Resending)),
-    Plant("new id on retry", "INV-03", 5, Parts(engine=Renaming)),
-    Plant("id made of the attempt", "INV-03", 5, Parts(engine=Numbering)),
-    Plant("kill read once", "INV-06", 120, Parts(engine=Unwithdrawn, epochs=ReadOnce), plan=directed.killed_when_cleared),
+    Plant("no journal record", "INV-01", 3, Parts(desk=lambda **parts: Forgetful(**parts))),
+    Plant("released before the commit", "INV-01", 3, Parts(process=Hasty)),
+    Plant("retry not cleared again", "INV-02", 3, Parts(safe=Resending), plan=directed.unanswered),
+    Plant("new id on retry", "INV-03", 3, Parts(engine=Renaming), plan=directed.unanswered),
+    Plant("id made of the attempt", "INV-03", 3, Parts(engine=Numbering), plan=directed.unanswered),
+    Plant("kill read once", "INV-06", 20, Parts(engine=Unwithdrawn, epochs=ReadOnce), plan=directed.killed_when_cleared),
     Plant("halt not latched", "INV-06", 3, Parts(restore=forget_halts), plan=directed.killed_and_restarted),
     Plant("cancel lane shared", "INV-19", 3, Parts(safe=SharedLane), plan=directed.killed_while_unknown),
-    Plant("fills not told apart", "INV-08", 20, Parts(engine=with_ledger(CountsTwice))),
+    Plant("fills not told apart", "INV-08", 3, Parts(engine=with_ledger(CountsTwice)), plan=directed.told_twice),
     Plant("inferred fill kept beside the real", "INV-08", 3, Parts(engine=with_ledger(Infers)), plan=directed.told_late),
     Plant("empty list taken for flat", "INV-13", 3, Parts(engine=with_ledger(EmptyIsFlat)), plan=directed.emptied),
     Plant("limit charged at the acknowledgement", "INV-18", 3, Parts(engine=with_ledger(ChargesLate), safe=Lax),
           plan=directed.burst),
-    Plant("sibling not cancelled", "INV-11", 2, patches=((brackets, "sweep", lambda *_: iter(())),)),
-    Plant("drift repaired by itself", "INV-12", 20, Parts(engine=Repairing)),
-    Plant("exit sized from the intent", "INV-09", 1,
+    Plant("sibling not cancelled", "INV-11", 3, patches=((brackets, "sweep", lambda *_: iter(())),), plan=directed.stopped_out),
+    Plant("drift repaired by itself", "INV-12", 3, Parts(engine=Repairing), plan=directed.traded_by_hand),
+    Plant("exit sized from the intent", "INV-09", 4,
           Parts(setup=opened("exit.position", "exit.never_crosses_zero"), safe=LaxSizes),
           ((judging, "size", sized_from_intent),)),
     Plant("flatten one after another", "INV-27", 3, patches=((flatten, "advance", one_after_another),), plan=directed.flattened),
@@ -396,11 +399,11 @@ WORLD: tuple[Plant, ...] = (
 """Defects that only a process which starts has, and that no part of its wiring holds; beside those of `corpus/defects.py`."""
 
 OPEN: tuple[tuple[tuple[str, ...], str, int, Callable[[int], Plan]], ...] = (
-    (("kill",), "INV-06", 60, draw),
-    (("guard.1_time_window",), "INV-20", 60, draw),
+    (("kill",), "INV-06", 20, draw),
+    (("guard.1_time_window",), "INV-20", 20, draw),
     (("guard.4_position_count",), "INV-18", 20, draw),
-    (("guard.10_liquidity",), "INV-05", 60, draw),
-    (("guard.11_reentry_cooldown",), "INV-05", 60, draw),
+    (("guard.10_liquidity",), "INV-05", 30, draw),
+    (("guard.11_reentry_cooldown",), "INV-05", 30, draw),
     (("order.definition",), "INV-16", 3, directed.redefined),
 )
 """Checks that may be made to allow everything (the last room looking away), what notices it, and within how many seeds."""

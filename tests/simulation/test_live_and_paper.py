@@ -144,6 +144,13 @@ def test_a_flatten_reaches_every_venue_at_once_and_says_what_became_of_each():
     assert set(ended) == {"alfa", "beta", "gama"}
 
 
+def test_a_kill_of_one_account_reaches_nobody_else():
+    world = lived(a_plan(2, Work(2 * SECOND, "person.kill", {"account": "gama", "scope": "risk", "who": "ann"}),
+                         alert(4 * SECOND, lane="side"), alert(5 * SECOND), scene="two"))
+
+    assert {event.account for event in written(world)} == {"alfa", "beta"}
+
+
 def test_trouble_at_one_venue_freezes_nothing_at_the_other():
     world = lived(a_plan(2, Fault(AtTime(4 * SECOND), "broker.restart", {"account": "alfa", "ms": 9_000}),
                          alert(7 * SECOND, lane="side"), alert(8 * SECOND), scene="two"))

@@ -10,13 +10,13 @@ from tests.simulation.corpus import directed
 from tests.simulation.corpus.defects import DEFECTS
 
 from interlock.gate import judge as judging
-from interlock.simulation import core, oracles, world
+from interlock.simulation import core, oracles, scenes, world
 from interlock.simulation.core import Parts
 from interlock.simulation.history import Violation
 from interlock.simulation.plans import Plan, draw
 
 ROOT = Path(__file__).parents[2]
-ENTER = core.scenes.scene("brackets").terms.checks["enter|alerts"]
+ENTER = scenes.scene("brackets").terms.checks["enter|alerts"]
 
 
 def judged(plan: Plan, parts: Parts, invariant: str) -> Violation | None:

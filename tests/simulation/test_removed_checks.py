@@ -362,8 +362,8 @@ def put(desk: Desk, row: Row) -> None:
         view = build(each, *more)
         return view if row.shows is None or each.intent.purpose is not row.purpose else row.shows(view)
 
-    engine._judge, engine.views.build = asked, shown  # type: ignore[method-assign]
-    engine.withdrawn = lambda _: None  # type: ignore[method-assign]    # looks once more between signing and writing
+    engine._judge, engine.views.build = asked, shown  # type: ignore[method-assign, assignment]
+    engine.withdrawn = lambda order: None  # type: ignore[method-assign]    # looks once more between signing and writing
 
 
 def in_the_state(desk_of: Any, monkeypatch: pytest.MonkeyPatch, row: Row, name: str) -> tuple[Desk, Sent]:

@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from typing import Any
 
 from interlock.simulation import scenes
 from interlock.simulation.history import VenueFill, VenueOrder
@@ -12,7 +13,8 @@ class Outside:
     """A venue, and everything that it told."""
 
     def __init__(self):
-        self.ledger, self.reports = [], []
+        self.ledger: list[Any] = []
+        self.reports: list[dict[str, Any]] = []
         self.venue = Venue(scenes.scene("brackets").terms, self.ledger.append,
                            lambda kind, account, body: self.reports.append(json.loads(body)))
         self.quote(18_200)
@@ -44,7 +46,7 @@ def test_an_entry_fills_at_the_opposite_quote_and_makes_its_exits_live():
     assert outside.place(*BRACKET)["is"] == "taken"
 
     fill = next(each for each in outside.ledger if isinstance(each, VenueFill))
-    assert (fill.quantity, fill.price) == (2, Fraction(18_201, 4))
+    assert (fill.quantity, fill.price) == (Fraction(2), Fraction(18_201, 4))
     assert [each["event"] for each in outside.reports] == ["accepted", "accepted", "accepted", "fill", "accepted", "accepted"]
     assert set(outside.venue.open_ids("alfa")) == {"s", "t"}
 

@@ -32,7 +32,8 @@ BESIDE: Final[dict[str, tuple[Fault, ...]]] = {
     "broker.dup_without_report": (Fault(AtOperation("wire.place", 1), "net.drop_request", {}),),
 }
 """What has to happen as well, in both runs, for the verb to matter."""
-PAIRS: Final = tuple((name, scale) for name, verb in VERBS.items() for scale in ("core", "world") if verb.scale in ("both", scale))
+PAIRS: Final = tuple((name, scale) for name, verb in VERBS.items() for scale in ("core", "world")
+                     if verb.scale in ("both", scale))
 SCENE: Final = {"ops.live_start": "live", "broker.reject_stop": "single"}
 
 
@@ -56,7 +57,7 @@ def fault(name: str) -> Fault:
     trigger: Trigger = AtTime(9 * SECOND)
     if "" not in verb.at:
         trigger = AtPoint(place, 3) if place in ("commit.before",) else AtOperation(place, 1)
-    return Fault(WHEN.get(name, trigger), name, {key: value for key, value in ARGS.items()})
+    return Fault(WHEN.get(name, trigger), name, dict(ARGS))
 
 
 @pytest.mark.parametrize(("name", "scale"), PAIRS, ids=[f"{name}-{scale}" for name, scale in PAIRS])

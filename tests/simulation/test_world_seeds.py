@@ -1,4 +1,4 @@
-"""Seeds of the world that every test run goes through: no violation, things are traded, and nothing is held for want of a chance."""
+"""Seeds of the world that every test run goes through: nothing is violated, and things are traded."""
 
 import pytest
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from typing import Final
 
 from interlock.model.instrument import Instrument
 from interlock.model.market import Bar, MarketState, Proof, Quote, Trade
@@ -11,29 +12,41 @@ from interlock.model.playback import quote_of
 MarketInput = Quote | Trade | MarketState | Proof | Bar
 
 
+TOLD_MAX: Final = 64
+"""What is told waits for a question, or until so much of it waits."""
+
+
 class Path:
     """The lowest and the highest of what was told within a span: two queues that hold only what may still become one of them."""
 
     def __init__(self, span: Nanos) -> None:
         self._span = span
+        self._told: list[tuple[Nanos, int, int]] = []      # since somebody last asked
         self._lows: deque[tuple[Nanos, int]] = deque()     # rising; the first is the lowest
         self._highs: deque[tuple[Nanos, int]] = deque()    # falling; the first is the highest
 
     def add(self, ts: Nanos, low: int, high: int) -> None:
-        lows, highs = self._lows, self._highs
-        while lows and lows[-1][1] >= low:
-            lows.pop()
-        while highs and highs[-1][1] <= high:
-            highs.pop()
-        lows.append((ts, low))
-        highs.append((ts, high))
-        if lows[0][0] < ts - self._span or highs[0][0] < ts - self._span:
-            self._forget(ts)
+        self._told.append((ts, low, high))
+        if len(self._told) >= TOLD_MAX:
+            self._take_in()
 
     def reach(self, now: Nanos) -> tuple[int, int]:
         """(lowest, highest) of the span that ends now. What was told last stays, however old."""
+        self._take_in()
         self._forget(now)
         return self._lows[0][1], self._highs[0][1]
+
+    def _take_in(self) -> None:
+        lows, highs = self._lows, self._highs
+        for ts, low, high in self._told:
+            while lows and lows[-1][1] >= low:
+                lows.pop()
+            while highs and highs[-1][1] <= high:
+                highs.pop()
+            lows.append((ts, low))
+            highs.append((ts, high))
+            self._forget(ts)
+        self._told.clear()
 
     def _forget(self, now: Nanos) -> None:
         for queue in (self._lows, self._highs):

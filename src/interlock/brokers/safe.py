@@ -186,6 +186,8 @@ class SafeBroker:
         if self._drain is None:
             raise Unsupported("this broker's reports need an event loop")
         self._hear()
+        if not self._heard:
+            return []
         reports, self._heard = self._heard, []
         return reports
 
@@ -294,8 +296,8 @@ class SafeBroker:
         if facts.mode == LIVE and content.profile != Profile.FLATTEN.value:
             number = None if self._confirmations is None else self._confirmations.number(account)
             if number is None or number != book.account_id:
-                raise NotCleared("safe.unconfirmed", f"no person has confirmed {account} under the number {book.account_id} since "
-                                 "the start")
+                raise NotCleared("safe.unconfirmed", f"no person has confirmed {account} under the number {book.account_id} "
+                                 "since the start")
 
     def _check_clearance(self, order: Order, clearance: Clearance, now: Nanos) -> None:
         if not isinstance(clearance, Clearance):

@@ -21,7 +21,7 @@ Example: interlock simulate --seeds 500
 def command(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 200,
     first: Annotated[int, typer.Option("--from", min=0, help="The first of them.")] = 0,
-    profile: Annotated[str, typer.Option(help="What is drawn: smoke, merge, nightly, liveness or quiet.")] = "merge",
+    profile: Annotated[str, typer.Option(help="What is drawn: smoke, merge, nightly, liveness, quiet or long.")] = "merge",
     scale: Annotated[str, typer.Option(help="What is simulated: core, world or both.")] = "core",
     seed: Annotated[int | None, typer.Option(min=0, help="Run this one alone.")] = None,
     plan: Annotated[Path | None, typer.Option(help="Run a stored plan instead of a seed's.", exists=True, dir_okay=False)] = None,
@@ -38,6 +38,8 @@ def command(
             raise InputError(f"there are the profiles {', '.join(plans.PROFILES)}; found {profile!r}")
         if scale not in run.SCALES:
             raise InputError(f"there are the scales {', '.join(run.SCALES)}; found {scale!r}")
+        if profile == "long" and scale != "world":
+            raise InputError(f"the profile long runs whole processes: give it --scale world; found {scale!r}")
         if seed is not None or plan is not None:
             _one(seed or 0, profile, scale, plan, keep, is_traced=trace and not as_json, is_whole=whole, as_json=as_json)
             return

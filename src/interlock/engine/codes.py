@@ -86,8 +86,8 @@ CODES: Final = (
     Code("alert_position_missing", _ALERT, 'An alert with action "target" has no position.', "Add the field to the message."),
     Code("stop_missing", _ALERT, "An entry has no stop, and its exit profile computes none.",
          "Add the stop to the message, or set stop_atrs for the strategy."),
-    Code("order.withdrawn", "wire", "Between the clearance of an entry and its write its account was frozen or disabled, its health "
-         "became too bad for entries, or its cancel was asked for. It was not written.",
+    Code("order.withdrawn", "wire", "Between the clearance of an entry and its write its account was frozen or disabled, its "
+         "health became too bad for entries, or its cancel was asked for. It was not written.",
          "None; the alarm beside it says what happened."),
     Code("wire.not_sent", "wire", "The order certainly never left: the connection was not there.",
          "Nothing to undo; a new signal is judged anew once the connection is back."),

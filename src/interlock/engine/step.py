@@ -214,10 +214,12 @@ class Engine:
         self.apply(message, ts)
         outputs: list[Payload] = []
         waiting: deque[Payload | MarketMessage] = deque()
-        self._look(waiting, outputs, ts)               # before anybody decides on what has come in
+        if self.health.is_due(ts):                     # before anybody decides on what has come in
+            self._look(waiting, outputs, ts)
         waiting.append(message)
         self._answer(waiting, outputs, ts)
-        self._look(waiting, outputs, ts)
+        if self.health.is_due(ts):
+            self._look(waiting, outputs, ts)
         return outputs
 
     def _look(self, waiting: deque[Payload | MarketMessage], outputs: list[Payload], ts: Nanos) -> None:

@@ -27,6 +27,9 @@ class Vitals:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
+        self._version = -1             # of the records below
+        self._degraded: dict[AccountName, list[tuple[str, Nanos | None]]] = {}     # what is degraded, and when it last traded
+        self._rests: dict[AccountName, tuple[Nanos, ...]] = {}
 
     def now(self) -> Nanos:
         return self._engine.now
@@ -53,26 +56,44 @@ class Vitals:
 
     def degraded(self, account: AccountName, now: Nanos) -> tuple[Vital, ...]:
         """The sources that guard 9 would refuse now, by its own rules."""
-        setup, ledger = self._engine.setup, self._engine.ledger
-        rules, rest = setup.registry.rules.sizing.record, setup.registry.rules.degradation.rest
-        found = []
-        for source in Source:
-            record = ledger.record(account, source)
-            try:
-                standing = stand(record, rules)
-            except ArithmeticError:
-                return (Vital("degraded", None, source.value),)
-            is_rested = setup.mode == "paper" and record.ts_last is not None and now - record.ts_last >= rest
-            if standing.metric and not is_rested:
-                found.append(Vital("degraded", 1.0, f"{source.value}, {standing.metric} {standing.value}"))
-        return tuple(found)
+        self._look_again()
+        bad = self._degraded.get(account)
+        if bad is None:
+            bad = self._degraded[account] = []
+            rules = self._engine.setup.registry.rules.sizing.record
+            for source in Source:
+                record = self._engine.ledger.record(account, source)
+                try:
+                    standing = stand(record, rules)
+                except ArithmeticError:
+                    del self._degraded[account]
+                    return (Vital("degraded", None, source.value),)
+                if standing.metric:
+                    bad.append((f"{source.value}, {standing.metric} {standing.value}", record.ts_last))
+        if not bad:
+            return ()
+        setup = self._engine.setup
+        rest = setup.registry.rules.degradation.rest
+        return tuple(Vital("degraded", 1.0, what) for what, ts_last in bad
+                     if setup.mode != "paper" or ts_last is None or now - ts_last < rest)
 
     def rests(self, account: AccountName) -> tuple[Nanos, ...]:
         setup, ledger = self._engine.setup, self._engine.ledger
         if setup.mode != "paper":
             return ()
-        records = [ledger.record(account, source) for source in Source]
-        return tuple(record.ts_last + setup.registry.rules.degradation.rest for record in records if record.ts_last is not None)
+        self._look_again()
+        rests = self._rests.get(account)
+        if rests is None:
+            records = [ledger.record(account, source) for source in Source]
+            rests = self._rests[account] = tuple(record.ts_last + setup.registry.rules.degradation.rest for record in records
+                                                 if record.ts_last is not None)
+        return rests
+
+    def _look_again(self) -> None:
+        """What was said of a record stands until one changes."""
+        version = self._engine.ledger.records_version()
+        if version != self._version:
+            self._version, self._degraded, self._rests = version, {}, {}
 
     def day(self, account: AccountName) -> tuple[Decimal | None, Decimal | None, str] | None:
         """The day's result and the smallest of the limits that phase 3 knows."""

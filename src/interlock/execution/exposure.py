@@ -54,7 +54,7 @@ class Book(Struct, kw_only=True):
     owed: dict[ClientOrderId, Decimal] = {}          # filled as the venue says, where its executions are not all here
     unproven: dict[ClientOrderId, bool] = {}         # closed by our own word or by absence, not by the venue's
     lookups: dict[ClientOrderId, Asked] = {}
-    missed: dict[ClientOrderId, Nanos] = {}          # in doubt: when, by the venue's time, it first said that it knows no such order
+    missed: dict[ClientOrderId, Nanos] = {}          # in doubt: when, by its own time, the venue first said that it knows none
     cancels: dict[ClientOrderId, Asked] = {}
     ts_pruned: Nanos = 0
 

@@ -26,6 +26,8 @@ _REST: Final[Nanos] = 10 * SECOND
 
 
 def next_wake(situation: Situation) -> Nanos | None:
+    if not situation.folded.flats:
+        return None
     rules, times = situation.closing, list[Nanos]()
     for flat in dict.fromkeys(situation.folded.flats.values()):        # nearly always the same for all
         begins = flat - rules.buffer

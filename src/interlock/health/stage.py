@@ -354,7 +354,9 @@ class Health:
     def is_due(self, ts: Nanos) -> bool:
         if not self.kept.is_started:
             return False               # no process yet, only the head of a record
-        return self._is_asked or bool(self._asked) or (self._is_wall and ts - self._looked >= LOOK_EVERY)
+        if self._is_asked or self._asked:
+            return True
+        return self._is_wall and ts - self._looked >= LOOK_EVERY
 
     def next_due(self) -> Nanos | None:
         """When a look is due that nothing else brings about."""

@@ -239,6 +239,10 @@ class Ledger:
     def record(self, account: AccountName, source: Source) -> SourceRecord:
         return self._past.record(account, source)
 
+    def records_version(self) -> int:
+        """Moves whenever a record may have changed."""
+        return self._past.version
+
     def memory(self, account: AccountName, underlying: str, trade_date: str) -> Memory:
         """What was entered and stopped out in what moves with `underlying`."""
         return self._past.memory(account, underlying, trade_date)

@@ -44,6 +44,7 @@ class Past:
     def __init__(self) -> None:
         self._state = _State()
         self._records: dict[str, SourceRecord] = {}    # made once, until they change
+        self.version = 0                               # moves with every record
 
     def on_verdict(self, verdict: Verdict, ts: Nanos) -> None:
         intent, view = verdict.asked.intent, verdict.view
@@ -61,7 +62,7 @@ class Past:
     def on_entry_fill(self, account: AccountName, source: Source, slippage: Decimal) -> None:
         """`slippage` in ticks against the price the decision was made at, adverse positive."""
         _keep(self._source(account, source).slippage, slippage, FILLS)
-        self._records.pop(f"{account}|{source.value}", None)
+        self._forget(account, source)
 
     def on_closed(self, trade: ClosedTrade, underlying: str) -> None:
         if trade.is_stop_out:
@@ -70,7 +71,7 @@ class Past:
             source = self._source(trade.account, trade.source)
             _keep(source.r_multiples, trade.r_multiple, TRADES)
             source.ts_last = trade.ts_closed
-            self._records.pop(f"{trade.account}|{trade.source.value}", None)
+            self._forget(trade.account, trade.source)
 
     def record(self, account: AccountName, source: Source) -> SourceRecord:
         key = f"{account}|{source.value}"
@@ -92,6 +93,11 @@ class Past:
 
     def restore(self, body: bytes) -> None:
         self._state, self._records = msgspec.msgpack.decode(body, type=_State), {}
+        self.version += 1
+
+    def _forget(self, account: AccountName, source: Source) -> None:
+        self._records.pop(f"{account}|{source.value}", None)
+        self.version += 1
 
     def _underlying(self, account: AccountName, underlying: str) -> _Underlying:
         return self._state.underlyings.setdefault(f"{account}|{underlying}", _Underlying())

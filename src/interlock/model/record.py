@@ -10,7 +10,6 @@ from interlock.model.money import Nanos
 from interlock.model.order import Order
 from interlock.model.signal import AccountIntent
 
-
 BROKE: Final = "strategy.broke"
 
 

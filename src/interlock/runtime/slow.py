@@ -24,5 +24,5 @@ class SlowChecks:
         self.counts[check] += 1
         log.warning("a check was slow", check=check, ms=nanos / MILLISECOND, times=self.counts[check])
         if self.counts[check] == 1:
-            self._tell(Alarm(f"slow_check.{check}", "warning", f"the check {check} took {nanos / MILLISECOND:.1f} ms: every order "
-                             "waits for it; look at the load of this machine"))
+            self._tell(Alarm(f"slow_check.{check}", "warning", f"the check {check} took {nanos / MILLISECOND:.1f} ms: every "
+                             "order waits for it; look at the load of this machine"))

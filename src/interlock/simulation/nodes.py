@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from interlock.brokers.paper.remote import SocketBroker
-from interlock.brokers.paper.remote import RemotePaper
+from interlock.brokers.paper.remote import RemotePaper, SocketBroker
 from interlock.brokers.paper.socket import SocketLine
-from interlock.brokers.paper.wire import ConnectFailed
 from interlock.config.schema import Config
 from interlock.engine.setup import Setup
 from interlock.engine.step import Engine, unpack

@@ -126,9 +126,8 @@ _ENTER = (
     "order.instrument", "order.definition", "order.reversal", "order.self_trade", "order.tick_and_lot", "order.bracket",
     "order.collar", "order.price_window", "order.duplicate", "order.rate", "order.value_rate", "order.margin", "order.provenance")
 _EXIT = ("exit.account", "exit.position", "exit.never_crosses_zero", "order.tick_and_lot", "order.wide_collar")
-CHECKS = {f"{profile}|{source}": names
-          for profile, names in (("enter", _ENTER), ("protect", _EXIT), ("reduce", _EXIT), ("flatten", ("exit.person", *_EXIT)))
-          for source in ("options", "bars", "alerts")}
+_LISTS: dict[str, tuple[str, ...]] = {"enter": _ENTER, "protect": _EXIT, "reduce": _EXIT, "flatten": ("exit.person", *_EXIT)}
+CHECKS = {f"{profile}|{source}": names for profile, names in _LISTS.items() for source in ("options", "bars", "alerts")}
 """What a clearance must show, by profile and source, in order: written down from the manual, not read from the registry."""
 
 BARS = 500

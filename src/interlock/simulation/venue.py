@@ -323,8 +323,8 @@ class Venue:
                         "multiplier": text(contract.multiplier * multiplier), "currency": "USD"}
                        for contract in self._terms.contracts.values()]
         return self._answer("account", account=name, number=account.number, cash=text(account.cash), currency="USD",
-                            positions=positions, orders=orders, fills=fills, environment=self.environment, definitions=definitions,
-                            simulator=True)
+                            positions=positions, orders=orders, fills=fills, environment=self.environment,
+                            definitions=definitions, simulator=True)
 
     # -- the market
 

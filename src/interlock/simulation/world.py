@@ -19,10 +19,11 @@ import msgspec
 
 from interlock.config.load import Loaded
 from interlock.model.command import Command
+from interlock.model.ids import AccountName
 from interlock.model.market import Bar, MarketState, Quote
 from interlock.model.money import MINUTE, SECOND, Nanos
 from interlock.runtime.live import NOBODY, PHRASE, Start
-from interlock.simulation import core, oracles
+from interlock.simulation import core, oracles, scenes
 from interlock.simulation.core import SETTLE, Result
 from interlock.simulation.disk import JOURNAL, LEASE, Disk, SimLease, SimStore, record_of
 from interlock.simulation.history import Act, History, Lease, Phase, Signal, Task
@@ -136,7 +137,7 @@ class Crowd(People):
             world.record(Act(ts=world.now, who="ann", command=command, seen=str(getattr(command, "seen", "")), answer=answer,
                              ok=is_ok))
 
-        held = [name for name in world.terms.accounts if node.is_ready and node.engine.live.is_held(name)]
+        held = [name for name in world.terms.accounts if node.is_ready and node.engine.live.is_held(AccountName(name))]
         if held:                                   # one after the other: who was refused waits
             name = held[(world.loop.ns // SECOND) % len(held)]
             typed = world.terms.accounts[name].number
@@ -204,11 +205,11 @@ class World(core.Run):
 
     def _open_venues(self, plan: Plan) -> None:
         """Each venue of the scene behind an address of its own."""
-        venues = []
+        venues: list[Venue] = []
         environment = "live" if self.scene.is_live else "paper_sim"
         for address, (name, accounts) in zip(ADDRESSES, self.scene.venues, strict=False):
             venue = Venue(self.terms, self.record, self._push, accounts=accounts, name=name,
-                          visibility=min(plan.visibility, core.scenes.VISIBILITY), keeps_reduce_only=plan.scene != "single"
+                          visibility=min(plan.visibility, scenes.VISIBILITY), keeps_reduce_only=plan.scene != "single"
                           and plan.scene != "pair")
             gateway = Gateway(self.net, name, accounts, partial(self._handle, venue), self._faults_of(name), self.record,
                               lambda: self.now, self.streams.of(f"gateway {name}" if venues else "gateway"), self._engine_time)

@@ -214,8 +214,8 @@ class Service:
         if opening.is_watch:
             _say(f"watching: {opening.why}. Nothing is placed; kill is taken, and flatten with the account's number")
         else:
-            _say(f"live: {opening.why}. Entries stay off until each account is confirmed, here, with `interlock confirm` or in the "
-                 "page")
+            _say(f"live: {opening.why}. Entries stay off until each account is confirmed, here, with `interlock confirm` or in "
+                 "the page")
             if self._on_ready is not None:
                 self._on_ready(self._directory)
 
@@ -286,7 +286,8 @@ class Service:
             return
         is_late = heartbeat.age() > ENTRY_AGE_MAX
         if is_late and not self._is_late:
-            text = f"the decision loop has not come round for {heartbeat.age() / 1e9:.0f} s: nothing is entered, and the lease runs out"
+            text = (f"the decision loop has not come round for {heartbeat.age() / 1e9:.0f} s: nothing is entered, and the lease "
+                    "runs out")
             self._board.alarm("heartbeat", "critical", text)
             _say(text)
         elif self._is_late and not is_late:
@@ -335,7 +336,8 @@ class Service:
             return await shown.look(None if named is None else AccountName(str(named)))
 
         async def confirm(request: Mapping[str, Any]) -> dict[str, Any]:
-            command = ConfirmAccount(AccountName(str(request.get("account"))), str(request.get("typed")), str(request.get("seen")))
+            command = ConfirmAccount(AccountName(str(request.get("account"))), str(request.get("typed")),
+                                     str(request.get("seen")))
             return await door.submit(command, who=str(request.get("who", "")), origin="terminal")
 
         async def decline(request: Mapping[str, Any]) -> dict[str, Any]:

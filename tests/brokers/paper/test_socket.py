@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.brokers.paper.loopback import Loopback
 
@@ -70,7 +71,7 @@ def test_a_line_that_is_lost_stays_lost_until_it_is_asked_for(loopback):
 
 
 def test_an_event_that_cannot_be_read_is_said_and_the_stream_goes_on(loopback):
-    line = talk.encode(talk.Told(event=talk.Raw(b'{"event":"of tomorrow"}'))) + b"\n"
+    line = talk.encode(talk.Told(event=msgspec.Raw(b'{"event":"of tomorrow"}'))) + b"\n"
     loopback.loop.call(lambda: [session.write(line) for session in loopback.port._sessions])
 
     failed, = loopback.broker.drain()

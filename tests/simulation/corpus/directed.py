@@ -106,6 +106,37 @@ def a_core_plan(seed: int, *things: Work | Fault, **more: object) -> Plan:
     return msgspec.structs.replace(a_plan(seed, *things, **more), scale="core")  # type: ignore[arg-type]
 
 
+def unanswered(seed: int) -> Plan:
+    """The answers to entries are lost, of one lot each."""
+    ms = _draw(seed)
+    return a_core_plan(seed, alert(ms(1_500, 2_000), stop=30), alert(ms(1_500, 2_000), lane="side", stop=30),
+                       *(Fault(AtOperation("wire.place", each), "net.drop_response") for each in (1, 2, 3)),
+                       *(Fault(AtOperation(kind, each), "net.drop_frame") for kind in ("report.accepted", "report.fill")
+                         for each in (1, 2, 3)), horizon=10 * SECOND)
+
+
+def told_twice(seed: int) -> Plan:
+    """Fills are told again and again, and alerts for the same instrument follow."""
+    ms = _draw(seed)
+    twice = {"ms": 80, "times": 2}
+    return a_core_plan(seed, *(Fault(AtOperation("report.fill", each), "net.duplicate", twice) for each in (1, 2)),
+                       alert(ms(1_500, 2_000)), alert(ms(5_000, 6_000)), horizon=10 * SECOND)
+
+
+def traded_by_hand(seed: int) -> Plan:
+    """Somebody trades in an account past the platform."""
+    ms = _draw(seed)
+    return a_core_plan(seed, alert(ms(1_500, 2_000)),
+                       Work(ms(4_000, 5_000), "person.manual_trade", {"account": "alfa", "symbol": "MES", "quantity": -1}),
+                       Work(ms(6_000, 7_000), "person.reconcile", {"account": "alfa", "who": "ann"}), horizon=24 * SECOND)
+
+
+def stopped_out(seed: int) -> Plan:
+    """A venue that links nothing: the stop is hit while a target rests."""
+    ms = _draw(seed)
+    return a_core_plan(seed, alert(ms(1_500, 2_000)), price(ms(6_000, 7_000), -14), horizon=16 * SECOND, scene="pair")
+
+
 def killed_when_cleared(seed: int) -> Plan:
     """A kill comes as two accounts have their orders cleared; neither has been written."""
     return a_core_plan(seed, alert(1_500 * MILLISECOND), Fault(AtState("cleared"), "ops.kill", {"scope": "risk", "account": ""}),

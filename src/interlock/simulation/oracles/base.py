@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 from interlock.simulation.history import Event, History, Nanos
 from interlock.simulation.oracles.facts import Facts
 
-Sentences: TypeAlias = Iterable[str] | None
+Sentences: TypeAlias = Iterable[str]
 Handler: TypeAlias = Callable[[Any], Sentences]
 
 NOTHING: tuple[str, ...] = ()
@@ -49,8 +49,8 @@ class Court:
         self.history = history
         self.facts = Facts(history.terms)
         self.oracles = tuple(kind(self.facts) for kind in kinds)
-        for kind, handler in self.facts.on().items():
-            history.listen(kind, handler)
+        for kind, hears in self.facts.on().items():
+            history.listen(kind, hears)
         for oracle in self.oracles:
             for event, handler in oracle.on().items():
                 history.listen(event, handler, oracle.invariant)

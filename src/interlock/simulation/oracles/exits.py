@@ -1,5 +1,6 @@
 """Exits: never through zero, always protected or alarmed, nothing left behind."""
 
+from fractions import Fraction
 from typing import ClassVar
 
 from interlock.model.record import ExitBegun
@@ -10,7 +11,7 @@ from interlock.simulation.oracles.orders import readable
 
 SECOND = 1_000_000_000
 LIES = ("broker.fill_after_cancel_ack", "broker.overfill", "broker.same_exec_id", "broker.truncated_read", "broker.empty_read",
-        "broker.shrink_stop", "broker.id_rollback")
+        "broker.shrink_stop", "broker.id_rollback", "broker.truncate_cid")
 """What a venue can do that no order of operations survives: it says that an order is dead, or so large, and it is not."""
 
 
@@ -112,7 +113,14 @@ class Protected(Oracle):
         stops = sum((leg.remaining for leg in self.facts.may_fill(*key)
                      if leg.leg.kind == "stop" and leg.leg.purpose != "enter" and leg.leg.side * held < 0
                      and leg.is_acknowledged), ZERO)
-        return stops == abs(held)
+        return stops == abs(held) or stops + self._strange(key, held) == abs(held)
+
+    def _strange(self, key: Key, held: Fraction) -> Fraction:
+        """What live stops cover that are no orders of ours, by the venue's last answer: a person may have taken them over."""
+        _, found, _ = self.facts.reads.get(key[0], (0, {"orders": ()}, 0))
+        return sum((Fraction(each["quantity"]) - Fraction(each["filled"]) for each in found["orders"]
+                    if each["symbol"] == key[1] and each["type"] == "stop" and each["live"]
+                    and (each["side"] == "sell") == (held > 0) and (key[0], each["id"]) not in self.facts.told), ZERO)
 
     def _wire(self, event: Wire) -> Sentences:
         if self._version != self.facts.version:

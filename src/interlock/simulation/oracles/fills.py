@@ -30,11 +30,11 @@ class FillsOnce(Oracle):
 
     def _wire(self, event: Wire) -> Sentences:
         if event.direction != "in" or event.kind != "report":
-            return
+            return ()
         try:
             found = frames.message(event.body)
         except Unreadable:
-            return
+            return ()
         if found.get("event") == "accepted":
             self._heard.add((found["account"], found["id"]))
         if found.get("event") == "fill":
@@ -44,7 +44,7 @@ class FillsOnce(Oracle):
             self._heard.add(key)
             if leg is not None and leg.filled > max(leg.quantity, leg.leg.quantity):
                 self._over.setdefault((leg.account, leg.id), event.ts)
-        return
+        return ()
 
     def _durable(self, event: Durable) -> Sentences:
         for kept in event.entries:

@@ -95,7 +95,6 @@ class KillCancels(Oracle):
             self.witness += 1
             if event.account in self._clean and event.by == "platform":
                 yield f"{event.id} arrived in {event.account}, which had been called clean after the kill"
-        return ()
 
     def at_time(self, ts: Nanos) -> Sentences:
         for key, since in tuple(self._due.items()):

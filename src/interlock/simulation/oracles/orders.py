@@ -32,7 +32,8 @@ def readable(wire: Wire) -> OrderMessage | None:
             _last[:] = wire, frames.order(wire.body)
         except Unreadable:
             _last[:] = wire, None
-    return _last[1]
+    found: OrderMessage | None = _last[1]
+    return found
 
 
 def signed_legs(message: OrderMessage) -> tuple[tuple[str | bool, ...], ...]:

@@ -148,8 +148,8 @@ class TierMonotony(Oracle):
                 continue
             for lane in self.terms.lanes:
                 if self._tiers.get(f"lane.{lane}", 0) < 3:
-                    yield (f"lane.{lane} stands at tier {self._tiers.get(f'lane.{lane}', 0)}, and no quote of {symbol} has come for "
-                           f"{(ts - at) / 1e9:.1f} s")
+                    yield (f"lane.{lane} stands at tier {self._tiers.get(f'lane.{lane}', 0)}, and no quote of {symbol} has come "
+                           f"for {(ts - at) / 1e9:.1f} s")
                     return
 
     def _seen(self, event: Seen) -> Sentences:
@@ -228,19 +228,21 @@ class CrashSafety(Oracle):
 class NeverMixed(Oracle):
     invariant: ClassVar[str] = "INV-24"
     claim: ClassVar[str] = "Paper and live never mix: no order reaches a live endpoint without every condition."
-    witnessed: ClassVar[str] = "starts in which one condition of live trading was broken, and lines to an endpoint of the other kind"
+    witnessed: ClassVar[str] = (
+        "starts in which one condition of live trading was broken, and lines to an endpoint of the other kind")
 
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._opened: dict[str, Opened] = {}
         self._header = ""
-        self._typed: dict[str, set[str]] = {}          # by account, since the process began: what a person typed, and was told yes
+        self._typed: dict[str, set[str]] = {}          # by account, since the start: what a person typed and was told yes to
         self._reported: dict[str, str] = {}            # by account: its number, as the venue last told
         self._asked: dict[str, Nanos] = {}             # by account: when a person last had it flattened, with its number
         self._killed: Nanos = -1
 
     def on(self) -> dict[type[Event], Handler]:
-        return {Opened: self._open, Durable: self._durable, Act: self._act, Wire: self._wire, VenueLine: self._line, Node: self._node}
+        return {Opened: self._open, Durable: self._durable, Act: self._act, Wire: self._wire, VenueLine: self._line,
+                Node: self._node}
 
     def _open(self, event: Opened) -> Sentences:
         self._opened[event.node] = event
@@ -322,7 +324,8 @@ class NeverMixed(Oracle):
             return ""
         if not is_whole:
             return "nobody has started it with both keys"
-        return f"the venue tells account {self._reported.get(account)}, and what was typed is {sorted(self._typed.get(account, ()))}"
+        typed = sorted(self._typed.get(account, ()))
+        return f"the venue tells account {self._reported.get(account)}, and what was typed is {typed}"
 
 
 class OneBuild(Oracle):

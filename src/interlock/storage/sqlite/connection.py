@@ -149,7 +149,8 @@ def _begin_log_anew(path: Path, connection: Connection) -> None:
     """
     is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if is_busy:
-        raise StorageError(f"{path}: another program reads the journal and keeps its log from being closed; end it, then start again")
+        raise StorageError(f"{path}: another program reads the journal and keeps its log from being closed; end it, then start "
+                           "again")
 
 
 def open_reader(path: Path, connect: Connect) -> Connection:
