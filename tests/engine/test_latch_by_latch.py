@@ -138,7 +138,10 @@ def test_a_line_that_goes_down_is_lost_until_a_person_says_otherwise():
     assert not fold.latches.lines[A].is_lost, "it had never been up"
     fold.tell(LineChanged(A, True, 1, "connected"))
     assert not fold.latches.lines[A].is_lost
+    fold.tell(LineChanged(A, True, 1, "still connected"))
+    assert not fold.latches.lines[A].is_lost
     assert fold.latches.is_up(A)
+    assert not fold.latches.is_up(STRANGE)
     fold.tell(LineChanged(A, False, 1, "reset"))
 
     assert fold.latches.lines[A] == Line(False, 1, None, None, None, "reset", True, False)

@@ -331,3 +331,18 @@ def test_a_restored_ledger_goes_on_like_the_one_that_was_saved(cut):
 
     assert list(everything(half)) == list(everything(whole))
     assert half.snapshot() == whole.snapshot()
+
+
+def test_an_execution_that_is_told_again_after_weeks_is_not_booked_again():
+    of, day = ledger(), 86_400_000_000_000
+    for number in range(30):
+        at = NOW + number * day
+        opened, left = (replace(fill(2 * number + each, side, "1", price), ts_event=at)
+                        for each, side, price in ((0, Side.BUY, "100"), (1, Side.SELL, "101")))
+        book(of, opened, ts=at)
+        book(of, left, ts=at + 1)
+    told_again = replace(fill(0, Side.BUY, "1", "100"), ts_event=NOW)
+
+    assert of.has_booked(told_again)
+    assert book(of, told_again, ts=NOW + 30 * day) is None
+    assert not any(of.quantities(A).values())

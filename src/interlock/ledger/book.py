@@ -52,6 +52,7 @@ class Account(Struct):
     since_before: dict[str, Difference] = {}
     recent: list[Execution] = []       # of the last minute, oldest first
     counted: dict[str, Nanos] = {}     # executions that the broker's first word on cash held and we had not heard of
+    forgotten: Nanos = 0               # executions of before were booked, and their ids are remembered no more
 
 
 class _State(Struct):
@@ -105,7 +106,7 @@ class Ledger:
 
     def _book(self, fill: OrderFilled, record: OrderRecord | None, ts: Nanos) -> ClosedTrade | None:
         account = self._accounts.setdefault(fill.account, Account())
-        if fill.execution_id in account.executions:
+        if fill.execution_id in account.executions or _is_forgotten(account, fill):
             return None
         account.executions[fill.execution_id] = ts
         account.recent = [each for each in account.recent[1 - RECENT_MAX:] if each.ts > ts - T_SETTLE]
@@ -129,7 +130,7 @@ class Ledger:
     def has_booked(self, fill: OrderFilled) -> bool:
         """Whether this execution stands in the books already."""
         account = self._accounts.get(fill.account)
-        return account is not None and fill.execution_id in account.executions
+        return account is not None and (fill.execution_id in account.executions or _is_forgotten(account, fill))
 
     def settle(self, record: OrderRecord | None) -> None:
         """Release the charge of an entry that has definitely ended, and charge one anew that was taken for dead and is not. Hand
@@ -368,6 +369,7 @@ class Ledger:
         oldest = next(iter(of.executions.values()), limit)
         if oldest < limit:                                # at most once per forgotten stretch, not once per trade
             of.executions = {name: ts for name, ts in of.executions.items() if ts >= limit + DAY}
+            of.forgotten = limit + DAY
             self._plans = {name: plan for name, plan in self._plans.items() if plan.is_charged or plan.ts >= limit}
 
     def _on_read(self, read: AccountRead) -> None:
@@ -416,3 +418,9 @@ class Ledger:
         for fill in adopted.fills:
             of.executions[fill.execution_id] = ts
         of.since, of.since_before = {}, {}
+
+
+def _is_forgotten(account: Account, fill: OrderFilled) -> bool:
+    """An execution of so long ago that a venue which tells it now is repeating itself. One of a time that we slept through is
+    told by no venue as late as that, and a position that we do not know is found by the next comparison."""
+    return 0 < fill.ts_event < account.forgotten

@@ -545,7 +545,7 @@ class Venue:
     def replay(self, account: str, ts: Nanos) -> None:
         """All executions of the day are told once more, as after a reconnect."""
         self.advance(ts)
-        for fill in self._accounts[account].fills:
+        for fill in [fill for fill in self._accounts[account].fills if fill["ts"] > ts - DAY]:
             self._push("fill", account, _encode({"event": "fill", **fill}))
 
     def repeat_execution_id(self) -> None:

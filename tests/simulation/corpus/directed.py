@@ -118,7 +118,7 @@ def unanswered(seed: int) -> Plan:
 def told_twice(seed: int) -> Plan:
     """Fills are told again and again, and alerts for the same instrument follow."""
     ms = _draw(seed)
-    twice = {"ms": 80, "times": 2}
+    twice: dict[str, Value] = {"ms": 80, "times": 2}
     return a_core_plan(seed, *(Fault(AtOperation("report.fill", each), "net.duplicate", twice) for each in (1, 2)),
                        alert(ms(1_500, 2_000)), alert(ms(5_000, 6_000)), horizon=10 * SECOND)
 

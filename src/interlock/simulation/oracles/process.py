@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from interlock.model.command import AccountConfirmed, ConfirmAccount, Enabled, Flatten, Kill
-from interlock.model.market import MarketState
+from interlock.model.market import Bar, MarketState
 from interlock.model.record import ConfigRead, Header, Started, TierChanged
 from interlock.simulation.history import (
     Act,
@@ -119,7 +119,7 @@ class TierMonotony(Oracle):
         super().__init__(facts)
         self._tiers: dict[str, int] = {}
         self._enabled: set[str] = set()
-        self._opened: dict[str, Nanos] = {}            # when the market last opened or shut, as the process was told
+        self._opened: dict[str, Nanos] = {}            # when the market opened or shut, or a bar gave a price
 
     def on(self) -> dict[type[Event], Handler]:
         return {Durable: self._durable, Wire: self._wire, Seen: self._seen}
@@ -153,7 +153,7 @@ class TierMonotony(Oracle):
                     return
 
     def _seen(self, event: Seen) -> Sentences:
-        if isinstance(event.message, MarketState):
+        if isinstance(event.message, MarketState | Bar):
             self._opened[event.message.instrument] = event.ts
         return ()
 
