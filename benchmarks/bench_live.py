@@ -15,6 +15,9 @@ from typing import Any
 from benchmarks.rig import Running, fdatasync_us, make_desk, market_of, running
 
 from interlock.model.instrument import INSTRUMENTS
+from interlock.model.record import StrategyDisabled
+from interlock.model.report import WriteRefused
+from interlock.model.verdict import Refused, Verdict
 from interlock.records import Records
 from interlock.runtime.control import ask
 
@@ -63,6 +66,7 @@ def alert_to_wire(folder: Path, *, accounts: int, count: int, pause: float) -> d
             refused += answer["status"] != "accepted"
             time.sleep(pause)
         stamps = [at for at, kind in desk.stop() if kind == "place"]
+    why = _why_not(directory)
     firsts, lasts, short = [], [], 0
     for began, until in zip(sent, [*sent[1:], 1 << 62], strict=True):
         mine = [at for at in stamps if began < at < until][:accounts]
@@ -72,9 +76,25 @@ def alert_to_wire(folder: Path, *, accounts: int, count: int, pause: float) -> d
         firsts.append((mine[0] - began) / 1000)
         lasts.append((mine[-1] - began) / 1000)
     return {"accounts": accounts, "alerts": count, "not_accepted": refused, "without_every_order": short, "measured": len(firsts),
+            "why_not": why,
             "first_p50_us": quantile(firsts, 0.5), "first_p99_us": quantile(firsts, 0.99), "last_p50_us": quantile(lasts, 0.5),
             "last_p99_us": quantile(lasts, 0.99), "answer_p50_us": quantile(answered, 0.5),
             "fdatasync_p50_us": quantile(syncs, 0.5), "fdatasync_p99_us": quantile(syncs, 0.99)}
+
+
+def _why_not(directory: Path) -> dict[str, int]:
+    """By code, how many orders of the record were not cleared, or cleared and not written."""
+    codes: dict[str, int] = {}
+    with Records.open(directory) as records:
+        for entry in records.entries():
+            payload, code = entry.payload, ""
+            if isinstance(payload, Verdict) and isinstance(payload.result, Refused):
+                code = payload.result.code
+            elif isinstance(payload, WriteRefused | StrategyDisabled):
+                code = payload.code
+            if code:
+                codes[code] = codes.get(code, 0) + 1
+    return codes
 
 
 def kill(folder: Path, *, accounts: int = 50, orders: int = 200) -> dict[str, Any]:

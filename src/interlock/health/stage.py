@@ -403,8 +403,9 @@ class Health:
     def vitals(self, ts: Nanos) -> Iterator[tuple[str, tuple[Vital, ...]]]:
         """Every scope with its readings now."""
         risk = self.world.risk() if self._is_wall else {}
+        offset = self.kept.clock.offset(ts) if self._is_wall else None
         for lane in self._lanes:
-            yield f"lane.{lane}", tuple(self._lane(lane, ts, risk))
+            yield f"lane.{lane}", tuple(self._lane(lane, ts, risk, offset))
         for account in self._expected:
             yield f"account.{account}", tuple(self._account(account, ts, risk))
 
@@ -433,7 +434,7 @@ class Health:
         if tier != scope.tier or is_better != (scope.ts_better is not None):
             yield TierChanged(name, tier, scope.tier, reasons, readings)
 
-    def _lane(self, lane: LaneName, ts: Nanos, risk: Risk) -> Iterator[Vital]:
+    def _lane(self, lane: LaneName, ts: Nanos, risk: Risk, offset: Nanos | None) -> Iterator[Vital]:
         if not self._is_wall:
             return
         kept = self.kept
@@ -450,7 +451,6 @@ class Health:
                 yield Vital("feed_order", 1.0, symbol)
         if kept.gap is not None and ts - kept.gap[0] < GAP_LIFE:
             yield Vital("loop_gap", kept.gap[1])
-        offset = kept.clock.offset(ts)
         if offset is not None or ts - kept.ts_started > START_GRACE:
             yield Vital("clock_offset", None if offset is None else abs(offset) / SECOND)
 

@@ -326,6 +326,7 @@ class Process:
         self.run, self.number = run, number
         self.is_dead = False
         self.is_committing = False
+        self.is_catching_up = False        # with what was held while it was paused
         self.paused_until: Nanos = 0
         self._held: deque[Callable[[], None]] = deque()
         self._tick_at: Nanos = 0
@@ -430,8 +431,10 @@ class Process:
         if self.is_dead:
             return
         self.run.record(Node(ts=self.run.now, node="engine", what="resume", epoch=self.number))
-        while self._held and not self.is_dead:
+        self.is_catching_up = True
+        while self._held and not self.is_dead and self.paused_until <= self.run.now:
             self._held.popleft()()
+        self.is_catching_up = False
         self.work()
 
     def work(self) -> None:
@@ -1105,6 +1108,8 @@ class Run:
     def _see(self, process: Process, message: Quote | MarketState | Bar) -> None:
         process.safe.on_market(message)
         process.inbox.put(message)
+        if process.is_catching_up:             # else it is taken in at once, or before anything can leave
+            self.record(Seen(ts=self.now, node="engine", message=message, is_taken=False))
 
     def _ping(self) -> None:
         process = self.process

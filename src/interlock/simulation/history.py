@@ -249,10 +249,11 @@ class Beat(Event, frozen=True, kw_only=True, tag="beat"):
 
 
 class Seen(Event, frozen=True, kw_only=True, tag="seen"):
-    """A market message as it was delivered to a process."""
+    """A market message as it was delivered to a process. `is_taken`: to its decision loop, not to its last room alone."""
 
     node: str
     message: Quote | Trade | MarketState | Bar
+    is_taken: bool = True
 
 
 class Act(Event, frozen=True, kw_only=True, tag="act"):

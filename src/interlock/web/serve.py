@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import secrets as randomness
 import signal
@@ -192,6 +193,8 @@ class Service:
             driving = tasks.create_task(built.driver.run())
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, built.driver.stop)
+            gc.collect()
+            gc.freeze()                # what the start has built stays; an order does not wait for a walk through all of it
             self._is_ready = True
             _say(f"Interlock {__version__}: {self._loaded.config.desk.mode}, {self._market.name}")
             print(f"http://{self._ports.host}:{self._ports.page}/?token={token}", flush=True)

@@ -161,7 +161,8 @@ class Facts:
         self.by_id: dict[str, list[tuple[Wire, OrderMessage]]] = {}
         self.cancels: dict[Key, list[Nanos]] = {}
         # the market
-        self.quotes: dict[str, tuple[Nanos, Quote]] = {}   # as delivered to the engine
+        self.quotes: dict[str, tuple[Nanos, Quote]] = {}   # as the engine has taken them in
+        self.heard: dict[str, Quote] = {}                  # as they were delivered to its process
         self.states: dict[str, MarketState] = {}
         self.bars: dict[str, Bar] = {}
         self.ts_bars: dict[str, Nanos] = {}                # when the last one was delivered
@@ -520,10 +521,12 @@ class Facts:
     def _on_seen(self, event: Seen) -> None:
         message = event.message
         if isinstance(message, Quote):
-            self.quotes[message.instrument] = event.ts, message
+            self.heard[message.instrument] = message
+            if event.is_taken:
+                self.quotes[message.instrument] = event.ts, message
         elif isinstance(message, MarketState):
             self.states[message.instrument] = message
-        elif isinstance(message, Bar):
+        elif isinstance(message, Bar) and event.is_taken:
             self.bars[message.instrument], self.ts_bars[message.instrument] = message, event.ts
 
     # -- processes

@@ -216,10 +216,9 @@ class FreshMarket(Oracle):
                 yield f"{message.id} entered {message.symbol}: {why}"
 
     def _unfresh(self, symbol: str, ts: Nanos) -> str | None:
-        found, state = self.facts.quotes.get(symbol), self.facts.states.get(symbol)
-        if found is None:
+        quote, state = self.facts.heard.get(symbol), self.facts.states.get(symbol)
+        if quote is None:
             return "no quote was ever delivered"
-        quote = found[1]
         if ts - quote.ts_recv > self.terms.quote_age:
             return f"its quote is {(ts - quote.ts_recv) / 1e9:.3f} s old"
         if quote.ts_recv > ts:
