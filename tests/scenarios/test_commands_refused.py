@@ -89,13 +89,14 @@ def test_a_command_without_an_outcome_is_told_so(desk_of):
 
 
 def test_an_order_that_never_left_says_so(desk_of):
-    """The line breaks under the first account's stop; the second's finds none."""
-    desk = desk_of(configured(replace={"has_native_brackets = true ": "has_native_brackets = false "},
-                              more=fault("place", "disconnect", nth=3, delay_ms=60_000)))
+    """The line is gone and nobody has told the desk."""
+    desk = desk_of()
+    desk.paper.wire.is_up = False
     desk.post(desk.alert())
-    desk.go(3)
+    desk.go(1)
 
-    assert "wire.not_sent" in {refused.code for refused in desk.entries(WriteRefused)}
+    assert {refused.code for refused in desk.entries(WriteRefused)} == {"wire.not_sent"}
+    assert desk.order_bytes == 0
 
 
 

@@ -35,20 +35,16 @@ class Standing(Struct, frozen=True):
 
 def stand(record: SourceRecord, rules: RecordRules) -> Standing:
     """Judge a record. Raises ArithmeticError for a result that is not a number."""
-    known = _known.get(id(record))
+    known = _last[0]
     if known is not None and known[0] is record and known[1] is rules:
         return known[2]
     standing = _stand(record, rules)
-    if len(_known) >= KNOWN_MAX:
-        _known.clear()
-    _known[id(record)] = record, rules, standing
+    _last[0] = record, rules, standing
     return standing
 
 
-KNOWN_MAX: Final = 1_024
-_known: Final[dict[int, tuple[SourceRecord, RecordRules, Standing]]] = {}
-"""A judgement asks three times about the same record, and health about all of them; neither a record nor rules can ever change,
-so neither can the answer."""
+_last: Final[list[tuple[SourceRecord, RecordRules, Standing] | None]] = [None]
+"""A judgement asks three times about the same record; neither it nor the rules can ever change, so neither can the answer."""
 
 
 def _stand(record: SourceRecord, rules: RecordRules) -> Standing:
