@@ -36,7 +36,8 @@ TARGETS: Final[dict[str, Target]] = {
     "safe": Target(
         ("interlock/brokers/safe.py", "interlock/brokers/egress.py", "interlock/brokers/exposure.py",
          "interlock/brokers/quotes.py"),
-        ("tests/brokers/test_safe.py", "tests/contracts/test_broker.py", "tests/scenarios/test_nothing_reaches_the_venue.py")),
+        ("tests/brokers/test_safe.py", "tests/brokers/test_safe_limits.py", "tests/contracts/test_broker.py",
+         "tests/scenarios/test_nothing_reaches_the_venue.py")),
     "journal": Target(
         ("interlock/storage/journal.py", "interlock/storage/chain.py", "interlock/storage/lease.py",
          "interlock/storage/sqlite/store.py"),

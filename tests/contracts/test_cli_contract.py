@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 FINE, FOUND, MISUSE, COULD_NOT = 0, 1, 2, 3
 
 COMMANDS = ["init", "check", "run", "replay", "status", "accounts", "account disable", "account enable", "orders", "positions",
-            "explain", "kill", "release", "journal verify", "journal tail", "journal repair", "pine", "codes", "export trades"]
+            "explain", "kill", "release", "journal verify", "journal tail", "journal repair", "pine", "codes", "export trades",
+            "confirm", "flatten", "decisions", "decide", "reconcile", "reconnect", "enable", "drill", "watchdog", "simulate",
+            "venue start", "venue status"]
 
 
 def interlock(*arguments: Any, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -1,17 +1,24 @@
 """What a kill reaches and what it leaves: by lane, by account, by scope, by what the broker lists, and after a start."""
 
-from typing import Any
-
 import pytest
 from tests.execution.rig import LANE, A, D, Rig, profile
 from tests.execution.test_brackets import emulated
 
 from interlock.execution.proof import T_CLEAN
 from interlock.model.command import Killed, KillProved, Released
-from interlock.model.ids import AccountName, BrokerOrderId, ClientOrderId, LaneName
+from interlock.model.ids import AccountName, BrokerOrderId, ClientOrderId, ExecutionId, LaneName
 from interlock.model.money import SECOND
-from interlock.model.record import Alarm, AlarmCleared, CancelRequested, TierChanged
-from interlock.model.report import BrokerOrder, CancelRejected, OrderMissing, ReadFailed, WriteUnknown
+from interlock.model.record import Alarm, AlarmCleared, CancelRequested, Tick, TierChanged
+from interlock.model.report import (
+    AccountRead,
+    BrokerOrder,
+    BrokerPosition,
+    CancelRejected,
+    OrderFilled,
+    OrderMissing,
+    ReadFailed,
+    WriteUnknown,
+)
 from interlock.model.signal import Purpose, Side
 
 B = AccountName("paper-2")
@@ -336,10 +343,8 @@ def test_what_is_at_risk_is_known_only_with_a_price_and_a_definition(instrument,
     assert proved.notional == (None if notional is None else D(notional))
 
 
-def read_with(rig: Rig, instrument: str) -> Any:
-    from interlock.model.report import AccountRead, BrokerPosition
-
-    return AccountRead(A, "1", D(1), "USD", (BrokerPosition(instrument, D(3)),), (), (), rig.ts, 1)
+def read_with(rig: Rig, instrument: str, quantity: str = "3") -> AccountRead:
+    return AccountRead(A, "1", D(1), "USD", (BrokerPosition(instrument, D(quantity)),), (), (), rig.ts, 1)
 
 
 def test_an_order_that_hangs_and_is_listed_is_asked_to_go_again():
@@ -368,3 +373,115 @@ def test_an_entry_given_up_before_the_kill_and_found_after_a_clean_proof_is_canc
     rig.accept(cid)
 
     assert rig.proofs()[-1] == (False, (cid,)), "at once, and not after five seconds"
+
+
+# -- asked again, with patience
+
+def test_while_our_own_order_hangs_the_list_is_asked_for_every_five_seconds():
+    rig = Rig(profile())
+    cid = rig.enter().client_order_id
+    rig.accept(cid)
+    rig.kill()
+    rig.read(rig.listed(cid))                              # answered: patience would be short, if nothing hung
+    before = rig.reads()
+
+    rig.after(5 * SECOND - 1)
+    assert rig.reads() == before
+    rig.after(1)
+    assert rig.reads() == before + 1
+    rig.after(5 * SECOND)
+
+    assert rig.reads() == before + 2
+
+
+def test_a_question_without_an_answer_is_put_again_after_five_seconds_sharp():
+    rig = Rig(profile())
+    rig.kill()
+    assert rig.reads() == 1
+
+    rig.after(5 * SECOND - 1)
+    assert rig.reads() == 1
+    rig.after(1)
+
+    assert rig.reads() == 2
+
+
+def test_what_is_proven_is_not_asked_for_again():
+    rig = Rig(profile())
+    rig.kill()
+    rig.after(3 * SECOND)
+    before = rig.reads()
+
+    rig.read()
+
+    assert rig.proofs() == [(True, ())]
+    assert rig.reads() == before
+
+
+def test_a_clean_proof_is_not_unsaid_by_what_fills_later():
+    rig = Rig(profile())
+    _, stop = emulated(rig)
+    rig.kill()
+    rig.read(rig.listed(stop), position="3")
+    assert rig.proofs() == [(True, ())]
+
+    rig.after(60 * SECOND)
+    rig.fill(stop, "1")
+    rig.feed(Tick())
+
+    assert rig.proofs() == [(True, ())]
+
+
+def test_a_stranger_beside_our_own_hanging_order_is_asked_again_after_five_seconds():
+    rig = Rig(profile())
+    cid = rig.enter().client_order_id
+    rig.accept(cid)
+    rig.kill()
+    stranger = foreign(Side.BUY, is_protective=False)
+    rig.read(rig.listed(cid), stranger)
+    rig.after(T_CLEAN - 1)
+    assert rig.cancels.count(ClientOrderId("by-hand")) == 1
+
+    rig.after(1)
+
+    assert rig.cancels.count(ClientOrderId("by-hand")) == 2
+
+
+def test_a_stranger_is_asked_again_when_its_time_has_come():
+    rig = Rig(profile())
+    rig.kill()
+    stranger = foreign(Side.BUY, is_protective=False)
+    rig.read(stranger)
+    due = rig.execution.orders.book.cancels[ClientOrderId("by-hand")].ts_next
+
+    rig.ts = due - 1
+    rig.read(stranger)
+    assert rig.cancels == ["by-hand"]
+    rig.ts = due
+    rig.read(stranger)
+
+    assert rig.cancels == ["by-hand", "by-hand"]
+
+
+def test_what_is_told_to_be_flat_needs_no_price():
+    rig = Rig(profile())
+    rig.kill()
+
+    rig.feed(read_with(rig, "MNQ", "0"))
+
+    (proved,) = [item for item in rig.out if isinstance(item, KillProved)]
+    assert proved.notional == 0
+
+
+def test_a_position_that_no_plan_stands_behind_belongs_to_no_lane():
+    rig = Rig(profile())
+    _, stop = emulated(rig)
+    rig.fill(stop, "3")                                    # flat, and the plan has ended
+    rig.feed(OrderFilled(A, ClientOrderId("by-hand"), ExecutionId("x"), "MNQ", Side.BUY, D(2), D(100), D(0), rig.ts))
+    assert rig.position() == 2
+
+    rig.kill(lane=LANE)
+    assert open_alarms(rig) == []
+    rig.kill()
+
+    assert [severity for severity, _ in open_alarms(rig)] == ["critical"]

@@ -7,7 +7,7 @@ from interlock.errors import InvariantBroken
 from interlock.gate.check import traded, underlying
 from interlock.gate.orders.grid import TickAndLot
 from interlock.gate.quality import usable
-from interlock.gate.record import KNOWN_MAX, RecordRules, _known, stand
+from interlock.gate.record import RecordRules, stand
 from interlock.model.instrument import INSTRUMENTS
 from interlock.model.market import Provenance, Quality
 from interlock.model.money import SECOND
@@ -60,10 +60,10 @@ def test_the_same_record_is_judged_anew_by_other_rules():
     assert stand(record, RULES).metric == ""
 
 
-def test_what_is_remembered_has_an_end():
-    for _ in range(KNOWN_MAX + 5):
-        stand(a_record("1"), RULES)
-        assert len(_known) <= KNOWN_MAX
+def test_another_record_is_judged_for_itself():
+    good, bad = a_record(*("1",) * 10), a_record(*("-1",) * 10)
+
+    assert [stand(record, RULES).metric for record in (good, bad, good, bad)] == ["", "mean_r", "", "mean_r"]
 
 
 def test_the_shipped_rules():

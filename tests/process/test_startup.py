@@ -253,9 +253,13 @@ def test_a_flipped_byte_in_the_journal_is_found_and_nothing_is_touched(begun: Pa
     connection = sqlite3.connect(journal)
     first = connection.execute("SELECT first_seq, records FROM batches ORDER BY first_seq LIMIT 1 OFFSET 2").fetchone()
     connection.close()
-    raw = journal.read_bytes()
-    at = raw.index(first[1][:64]) + 40
-    journal.write_bytes(raw[:at] + bytes([raw[at] ^ 0x20]) + raw[at + 1:])
+    raw, head = bytearray(journal.read_bytes()), first[1][:64]
+    at = raw.find(head)
+    assert at >= 0
+    while at >= 0:                     # where it lies, and where it lay before the file was reordered
+        raw[at + 40] ^= 0x20
+        at = raw.find(head, at + 1)
+    journal.write_bytes(raw)
     before = contents(begun)
     assert_one_message(run(begun), FOUND, "entry", "interlock journal verify")
     assert contents(begun) == before

@@ -407,7 +407,9 @@ class Views:
             position=ledger.quantity(account, instrument.symbol),
             broker_position=self._execution.ears.position(account, instrument.symbol),
             pair_may_rest=of.profile.pair_may_rest, orders_last_minute=self._recent(account, now),
-            value_last_minute=self._minutes[account].at(now), ts_read=None if told is None else told.ts)
+            value_last_minute=self._minutes[account].at(now),
+            # Where the clock waits for every answer, what was told stands for now, also after a restart.
+            ts_read=None if told is None else told.ts if self._setup.clock == "wall" else now)
 
     def _margin(self, account: AccountName, told: _Told) -> Decimal | None:
         """What the broker said is tied up, and what was cleared since; not a number where that cannot be told."""
