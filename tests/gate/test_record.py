@@ -81,7 +81,7 @@ def test_the_shipped_rules():
     ({"ts_known": NOW + 1}, a_mark(), False), ({"value": float("inf")}, a_mark(), False), ({"value": None}, a_mark(), False),
 ])
 def test_a_feature_is_decided_upon_only_where_it_can_be_trusted(changes, mark, is_usable):
-    view = a_view(mark=mark, features=(a_feature("atr", changes.pop("value", 12.0), **changes),))
+    view = a_view(mark=mark, features=(a_feature("atr", **{"value": 12.0, **changes}),))
 
     assert (usable(view, "atr", 90 * SECOND) == 12.0) is is_usable
     assert code(usable(view, "other", 90 * SECOND)) == "input_missing.other"
@@ -91,6 +91,7 @@ def test_a_feature_is_decided_upon_only_where_it_can_be_trusted(changes, mark, i
 
 @pytest.mark.parametrize(("view", "symbol"), [
     ({}, "ES"), ({"micro": INSTRUMENTS["MES"], "micro_mark": a_mark("MES")}, "ES"), ({"mark": a_mark("ES")}, "MNQ"),
+    ({"micro": INSTRUMENTS["MES"]}, "ES"),
     ({"micro": INSTRUMENTS["MES"], "micro_mark": a_mark("MNQ")}, "MES"),
 ])
 def test_a_size_in_something_that_the_view_does_not_show_is_a_fault_of_ours(view, symbol):
